@@ -1,0 +1,24 @@
+// Weighted Maglev (Eisenbud et al., NSDI 2016, §3.4) with cumulative turns: a backend of twice
+// the weight takes twice the turns, exactly, whatever the sum of weights. Permutations come from
+// each backend's endpoint, so every node builds the same table. Cold; built off the workers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "dataplane/model/snapshot.h"
+
+namespace sluice::model {
+
+struct MaglevMember {
+  uint16_t backend = no_backend;  // id
+  Endpoint endpoint;              // names the permutation
+  uint32_t weight = 0;            // 0: not in the table
+};
+
+/// Slots: maglev_slots_small, or maglev_slots_large above maglev_small_backends_max members of
+/// weight > 0. Empty when there is none.
+std::shared_ptr<const MaglevTable> build_maglev(std::span<const MaglevMember> members);
+
+}  // namespace sluice::model
