@@ -1,0 +1,57 @@
+// What every command of `sluice` shares: the connection, the output form and the exit codes.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace sluice::cli {
+
+using nlohmann::json;
+
+enum ExitCode : int { exit_done = 0, exit_refused = 1, exit_usage = 2, exit_not_proved = 3 };
+
+/// Options in front of the command.
+struct Global {
+  std::string socket = "/run/sluice/control.sock";
+  bool as_json = false;
+};
+
+/// Options of every command that changes traffic.
+struct ChangeOptions {
+  std::string reason;
+  std::string wait = "5s";
+  std::string existing = "keep";
+  uint64_t expect_generation = 0;
+  bool dry_run = false;
+
+  void add_to(CLI::App& command);
+  /// The options as parameters of the call. Call after parsing: the forms are checked then.
+  json params() const;
+  std::chrono::milliseconds wait_ms() const;
+};
+
+/// Calls sluiced once, prints the answer with `view` (or as JSON), and returns the exit code.
+/// A refusal goes to standard error, with every mistake of a configuration on its own line.
+int run_call(const Global& global, const std::string& method, const json& params,
+             std::string (*view)(const json&), std::chrono::milliseconds wait = {});
+
+/// run_call for a change: the exit code follows the proof's verdict.
+int run_change(const Global& global, const std::string& method, json params,
+               const ChangeOptions& options);
+
+/// Reads a whole file; prints why not and returns false.
+bool read_file(const std::string& path, std::string& text);
+
+/// The chosen command, to be run after parsing.
+using Action = std::function<int()>;
+
+void add_read_commands(CLI::App& app, const Global& global, Action& action);
+void add_change_commands(CLI::App& app, const Global& global, Action& action);
+void add_live_commands(CLI::App& app, const Global& global, Action& action);
+void add_completion_command(CLI::App& app, Action& action);
+
+}  // namespace sluice::cli

@@ -1,0 +1,32 @@
+// Views: answers of sluiced, as text for a person. Pure functions of the JSON.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace sluice::cli {
+
+using nlohmann::json;
+
+std::string status_view(const json& status);
+/// The proof of a change; see dataplane and design "A change, and its proof".
+std::string proof_view(const json& proof);
+/// Changes, generation and proof of a traffic-changing command.
+std::string change_view(const json& result);
+/// The answer of `verify`: the proof alone.
+std::string verify_view(const json& result);
+std::string history_view(const json& result);
+std::string flows_view(const json& result);
+std::string explain_view(const json& result);
+/// The objects of `get KIND`, a key a line.
+std::string items_view(const json& result);
+/// The text of `get config`, as it was applied.
+std::string config_text_view(const json& result);
+
+/// "850 us", "12 ms", "3.4 s", "5 min"; "never" for null.
+std::string ago_text(const json& ms);
+/// 1234567 → "1,234,567".
+std::string grouped(uint64_t number);
+std::string percent_text(double share);
+
+}  // namespace sluice::cli
