@@ -14,6 +14,7 @@ enum class Direction : uint8_t { from_client = 0, from_backend = 1 };
 
 /// TCP: syn → established → closing → closed; any → closed on RST; UDP: udp_new → udp_established.
 /// `reset` is a tombstone: an operator ended the flow, its packets are answered with RST.
+/// The moves and the forbidden ones: tcp_state.h.
 enum class FlowState : uint8_t {
   free,
   tcp_syn,
@@ -28,13 +29,17 @@ enum class FlowState : uint8_t {
 enum FlowFlag : uint8_t {
   saw_client_fin = 1,
   saw_backend_fin = 2,
-  saw_backend_syn = 4,  // SYN|ACK seen
-  saw_rst = 8,
-  counted_ended = 16,  // the connection no longer counts as active
+  saw_backend_syn = 4,    // SYN|ACK seen
+  saw_rst = 8,            // closed by RST; cleared when later data proves the RST wrong
+  counted_ended = 16,     // the connection does not count as active now
+  rst_from_backend = 32,  // whose RST: valid with saw_rst
+  backend_fin_last = 64,  // whose FIN came second: valid when both were seen
+  other_side_told = 128,  // of a tombstone: both sides have been sent a RST
 };
 
+/// Cache lines are never shared between records: 64 bytes for IPv4, 128 for IPv6.
 template <typename Tuple>
-struct FlowRecord {
+struct alignas(64) FlowRecord {
   Tuple from_client;                  // client → virtual address
   Tuple from_backend;                 // backend → SNAT address
   std::array<uint8_t, 6> client_mac;  // L2 next hop that the flow came from
@@ -42,9 +47,9 @@ struct FlowRecord {
   uint8_t protocol;
   FlowState state;
   uint8_t flags;
-  uint16_t ref;      // (route, rule, pool)
-  uint16_t backend;  // id
-  uint16_t reserved;
+  uint16_t ref;          // (route, rule, pool)
+  uint16_t backend;      // id
+  uint16_t rst_tick;     // low 16 bits of the tick of the RST: valid with saw_rst
   uint32_t incarnation;  // of the backend
   uint32_t revision;     // low 32 bits of the snapshot revision that decided
   uint32_t last_seen_tick;
@@ -53,5 +58,12 @@ struct FlowRecord {
   uint32_t wheel_previous;
 };
 static_assert(sizeof(FlowRecord<Tuple4>) == 64);
+static_assert(sizeof(FlowRecord<Tuple6>) == 128);
+
+/// True while the connection counts as active: decisions + revived - ended.
+template <typename Tuple>
+inline bool is_active(const FlowRecord<Tuple>& record) {
+  return (record.flags & counted_ended) == 0;
+}
 
 }  // namespace sluice::flow

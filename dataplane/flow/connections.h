@@ -1,0 +1,181 @@
+// Connections: one worker's connections of one family, from open to removal: FlowTable for the
+// lookup, three timer wheels (one per FlowClass) for expiry and for the order of eviction, and
+// the state machine of tcp_state.h. Fixed size, allocates nothing; one worker.
+//
+// Counting: a connection is active from open() until the first Lifecycle::ended (touch, close,
+// reset), or until it is removed while is_active(record). touch() may report `revived` after
+// `ended`. So whoever keeps counters adds one to
+//   `decisions` at open, `revived` at revived, and `ended` at ended and for each record given to
+//   an `on_removed` callback that is still is_active().
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/flow/flow_table.h"
+#include "dataplane/flow/tcp_state.h"
+#include "dataplane/flow/timer_wheel.h"
+#include "dataplane/model/snapshot.h"
+
+namespace sluice::flow {
+
+template <typename Tuple>
+class Connections {
+ public:
+  using Record = FlowRecord<Tuple>;
+
+  /// Bytes for `flows_max` connections: 84 (IPv4) or 148 (IPv6) each, and 0.6 MB of wheels.
+  static size_t memory_bytes(uint32_t flows_max);
+
+  /// `memory` (64-byte aligned) outlives this; `key` is drawn at random at start.
+  Connections(std::span<std::byte> memory, uint32_t flows_max, const HashKey& key,
+              const model::Timeouts& timeouts, uint32_t now_tick);
+  Connections(const Connections&) = delete;
+  Connections& operator=(const Connections&) = delete;
+
+  /// The lookup stages: hash, prefetch_bucket, prefetch_record, find.
+  const FlowTable<Tuple>& table() const { return table_; }
+  Record& operator[](uint32_t index) { return table_[index]; }
+  const Record& operator[](uint32_t index) const { return table_[index]; }
+  uint32_t size() const { return table_.size(); }
+  bool full() const { return table_.size() == table_.capacity(); }
+
+  /// A new connection in tcp_syn or udp_new. Neither tuple may be in the table (`find` them
+  /// first). no_flow when there is no room. The caller fills in the fields from client_mac to
+  /// revision that it owns; they are zero.
+  uint32_t open(const Tuple& from_client, uint64_t client_hash, const Tuple& from_backend,
+                uint64_t backend_hash, uint8_t protocol, uint32_t now_tick);
+
+  /// A packet of the connection. A tombstone (FlowState::reset) is left alone.
+  Lifecycle touch(uint32_t index, const Segment& segment, uint32_t now_tick) {
+    Record& record = table_[index];
+    if (changes_state(record, segment)) [[unlikely]]
+      return step(index, segment, now_tick);
+    // Another worker's line is never written, and this one only when the tick has changed.
+    if (record.last_seen_tick != now_tick && record.state != FlowState::reset) {
+      record.last_seen_tick = now_tick;
+    }
+    return Lifecycle::same;
+  }
+
+  /// Removes the connection. `ended` when it still counted as active.
+  Lifecycle close(uint32_t index);
+
+  /// Turns it into a tombstone that waits as long as tcp_closed. `ended` when it counted as
+  /// active. A second reset changes nothing.
+  Lifecycle reset(uint32_t index, uint32_t now_tick);
+
+  /// Removes what has expired by `now_tick`, looking at no more than `budget` records; the rest
+  /// waits for the next call. on_removed(const Record&) runs before the record is freed and must
+  /// not call back. Returns how many records it looked at.
+  template <typename OnRemoved>
+  uint32_t expire(uint32_t now_tick, uint32_t budget, const OnRemoved& on_removed);
+
+  /// Removes one connection: embryonic ones first (tcp_syn, udp_new), then ending ones
+  /// (tcp_closing, tcp_closed, tombstones), then established ones; within a class the one nearest
+  /// to its expiry, of the evict_visits_max that the wheel holds to be nearest. False when empty.
+  template <typename OnRemoved>
+  bool evict_for_room(uint32_t now_tick, const OnRemoved& on_removed);
+
+  /// Visits up to `budget` record places from `cursor` on (0 starts): visit(index, const Record&)
+  /// for each connection; it may close or reset that index. Returns the next cursor, or no_flow
+  /// after the last. Connections opened meanwhile may be missed, none is visited twice.
+  template <typename Visit>
+  uint32_t scan(uint32_t cursor, uint32_t budget, const Visit& visit);
+
+  /// New timeouts hold from the next expire() on. When one got shorter, expire() spends half of
+  /// its budget on moving the timers of waiting connections until all are right.
+  void set_timeouts(const model::Timeouts& timeouts);
+  bool retiming() const { return retime_cursor_ != no_flow; }
+
+  /// Records looked at by evict_for_room() in one class at the most.
+  static constexpr uint32_t evict_visits_max = 8;
+
+ private:
+  using Wheel = TimerWheel<Record>;
+
+  // Horizons: 13.6 min where timeouts are short, 3.6 h for established connections, so that the
+  // default timeouts lie inside and the order of eviction is exact.
+  static constexpr std::array<uint32_t, flow_class_count> wheel_slots = {8'192, 8'192, 131'072};
+
+  static bool changes_state(const Record& record, const Segment& segment) {
+    switch (record.state) {
+      case FlowState::tcp_established:
+        return (segment.tcp_flags & state_changing_flags) != 0;
+      case FlowState::udp_established:
+      case FlowState::reset:
+        return false;
+      case FlowState::udp_new:
+        return segment.direction == Direction::from_backend;
+      default:
+        return true;
+    }
+  }
+
+  Wheel& wheel_of(FlowState state) { return wheels_[static_cast<size_t>(class_of(state))]; }
+  uint32_t expiry_tick(const Record& record) const {
+    return record.last_seen_tick + timeouts_[static_cast<size_t>(record.state)];
+  }
+  Lifecycle step(uint32_t index, const Segment& segment, uint32_t now_tick);
+  void change_state(uint32_t index, FlowState state);
+  void retime(uint32_t budget);
+  uint32_t eviction_candidate(Wheel& wheel, uint32_t now_tick);
+  std::span<std::byte> wheel_memory(std::span<std::byte> memory, unsigned wheel) const;
+
+  FlowTable<Tuple> table_;
+  std::array<Wheel, flow_class_count> wheels_;
+  std::array<uint32_t, 8> timeouts_{};  // by FlowState
+  uint32_t retime_cursor_ = no_flow;
+  uint32_t first_wheel_ = 0;  // whose turn it is to spend the budget first
+};
+
+template <typename Tuple>
+template <typename OnRemoved>
+uint32_t Connections<Tuple>::expire(uint32_t now_tick, uint32_t budget,
+                                    const OnRemoved& on_removed) {
+  if (retiming()) [[unlikely]]
+    retime(budget / 2 + 1);
+  uint32_t visited = 0;
+  for (unsigned turn = 0; turn < flow_class_count; ++turn) {
+    Wheel& wheel = wheels_[(first_wheel_ + turn) % flow_class_count];
+    visited += wheel.advance(
+        now_tick, budget - visited, [&](const Record& record) { return expiry_tick(record); },
+        [&](uint32_t index) {
+          on_removed(static_cast<const Record&>(table_[index]));
+          table_.erase(index);
+        });
+  }
+  first_wheel_ = (first_wheel_ + 1) % flow_class_count;
+  return visited;
+}
+
+template <typename Tuple>
+template <typename OnRemoved>
+bool Connections<Tuple>::evict_for_room(uint32_t now_tick, const OnRemoved& on_removed) {
+  for (Wheel& wheel : wheels_) {
+    const uint32_t index = eviction_candidate(wheel, now_tick);
+    if (index == no_flow) continue;
+    on_removed(static_cast<const Record&>(table_[index]));
+    close(index);
+    return true;
+  }
+  return false;
+}
+
+template <typename Tuple>
+template <typename Visit>
+uint32_t Connections<Tuple>::scan(uint32_t cursor, uint32_t budget, const Visit& visit) {
+  const uint32_t end = table_.high_water();
+  for (; cursor < end && budget > 0; ++cursor, --budget) {
+    const Record& record = table_[cursor];
+    if (record.state != FlowState::free) visit(cursor, record);
+  }
+  return cursor < end ? cursor : no_flow;
+}
+
+extern template class Connections<Tuple4>;
+extern template class Connections<Tuple6>;
+
+}  // namespace sluice::flow
