@@ -5,13 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
+#include "dataplane/model/listener_table.h"
 #include "dataplane/model/snapshot.h"
 
 namespace sluice::model {
-
-inline constexpr int32_t no_listener = -1;
 
 class ListenerIndex {
  public:
@@ -19,15 +17,18 @@ class ListenerIndex {
   static std::shared_ptr<const ListenerIndex> build(std::span<const Listener> listeners);
 
   /// Index into Snapshot::listeners, or no_listener.
-  int32_t find(const Tuple4& tuple, uint8_t protocol) const;
-  int32_t find(const Tuple6& tuple, uint8_t protocol) const;
+  int32_t find(const Tuple4& tuple, uint8_t protocol) const { return v4_.find(tuple, protocol); }
+  int32_t find(const Tuple6& tuple, uint8_t protocol) const { return v6_.find(tuple, protocol); }
 
   /// True when some listener has this destination address.
-  bool is_virtual(uint32_t v4_raw) const;
-  bool is_virtual(const std::array<uint8_t, 16>& v6_raw) const;
+  bool is_virtual(uint32_t v4_raw) const { return v4_.contains(v4_raw); }
+  bool is_virtual(const std::array<uint8_t, 16>& v6_raw) const { return v6_.contains(v6_raw); }
 
  private:
   ListenerIndex() = default;
+
+  ListenerTable<Tuple4> v4_;
+  ListenerTable<Tuple6> v6_;
 };
 
 }  // namespace sluice::model
