@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from sluicelab import hugepages, namespaces
-from sluicelab.processes import Processes
+from sluicelab.processes import Processes, start_time
 from sluicelab.shell import LabError, binary, build_dir
 from sluicelab.topology import BACKENDS, ROLES, Backend, Topology
 
@@ -108,6 +108,18 @@ class Lab:
     def within(self, role: str, *command: str) -> list[str]:
         """The command line that runs `command` in a namespace."""
         return ["ip", "netns", "exec", self.namespace(role), *command]
+
+    def claim(self) -> None:
+        """This process owns the lab and will take it down."""
+        (self.run_dir / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
+
+    def owner_alive(self) -> bool | None:
+        """None: nobody claimed it (scripts/lab up)."""
+        try:
+            pid, started = map(int, (self.run_dir / "owner").read_text().split())
+        except FileNotFoundError:
+            return None
+        return start_time(pid) == started
 
     # Servers ---------------------------------------------------------------------------------
 

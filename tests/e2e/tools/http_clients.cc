@@ -28,6 +28,7 @@ HttpLoadOptions options_from(const Arguments& arguments) {
   options.pause_ns = arguments.number("pause-ms", "0") * 1'000'000u;
   options.patience_ns = arguments.number("patience-ms", "10000") * 1'000'000u;
   options.seconds = static_cast<double>(arguments.number("seconds", "0"));
+  options.keep_records = arguments.number("keep-records", "1") != 0;
   options.progress_ns = arguments.number("progress-ms", "0") * 1'000'000u;
   if (options.from.empty()) arguments.fail("--from is empty");
   if (options.count == 0 && options.seconds == 0 && options.progress_ns == 0) {

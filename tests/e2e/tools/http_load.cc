@@ -159,7 +159,7 @@ void HttpLoad::end(Slot& slot, Outcome outcome) {
       totals->resets += outcome == Outcome::reset;
     }
   }
-  records_.push_back(slot.record);
+  if (options_.keep_records) records_.push_back(slot.record);
   close(slot.fd);
   slot.fd = -1;
   slot.resume_ns = now_ns() + options_.pause_ns;

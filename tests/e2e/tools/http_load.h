@@ -25,6 +25,7 @@ struct HttpLoadOptions {
   uint64_t pause_ns = 0;          // between requests of one slot
   uint64_t patience_ns = 0;       // a request that takes longer has failed
   double seconds = 0;             // 0: until `count` is reached
+  bool keep_records = true;       // a load without end must not keep every connection in memory
   uint64_t progress_ns = 0;       // print a line of JSON this often; 0: never
 };
 
