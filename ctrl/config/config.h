@@ -13,6 +13,8 @@
 
 namespace sluice::ctrl {
 
+inline constexpr uint32_t weight_max = 1'000'000;  // of a pool in a rule, of a backend in a pool
+
 enum class IdleMode : uint8_t { busy, adaptive };
 enum class HealthType : uint8_t { none, tcp };
 
@@ -127,7 +129,7 @@ struct ConfigError {
   std::string message;
 };
 
-/// "edge.toml:12:8: listener[0].port: must be 1..65535, got 0"
+/// "edge.toml:12:8: listener[0].port: must be an integer 1..65535, got 0"
 std::string to_string(const ConfigError& error);
 
 struct ParseOutcome {
@@ -135,7 +137,8 @@ struct ParseOutcome {
   std::vector<ConfigError> errors;  // every mistake of the file, in file order
 };
 
-/// Parses and validates `text`; `file` is only a name for messages. Pure.
+/// Parses and validates `text`; `file` is only a name for messages. Pure. Never throws, whatever
+/// the bytes: a file too large, too deep or not TOML is a mistake with a place like any other.
 ParseOutcome parse_config(std::string_view text, std::string_view file);
 
 /// What operators changed since the file was applied: weights and drains. Kept beside the text in
