@@ -53,7 +53,7 @@ class Connections {
     Record& record = table_[index];
     if (changes_state(record, segment)) [[unlikely]]
       return step(index, segment, now_tick);
-    // Another worker's line is never written, and this one only when the tick has changed.
+    // The line is written ten times a second at the most, however many packets come.
     if (record.last_seen_tick != now_tick && record.state != FlowState::reset) {
       record.last_seen_tick = now_tick;
     }
@@ -75,9 +75,10 @@ class Connections {
 
   /// Removes one connection: embryonic ones first (tcp_syn, udp_new), then ending ones
   /// (tcp_closing, tcp_closed, tombstones), then established ones; within a class the one nearest
-  /// to its expiry, of the evict_visits_max that the wheel holds to be nearest. False when empty.
+  /// to its expiry, of the evict_visits_max that the wheel holds to be nearest. An established one
+  /// only when it has been silent for `idle_ticks_min`. False when there is nothing to remove.
   template <typename OnRemoved>
-  bool evict_for_room(uint32_t now_tick, const OnRemoved& on_removed);
+  bool evict_for_room(uint32_t now_tick, const OnRemoved& on_removed, uint32_t idle_ticks_min = 0);
 
   /// Visits up to `budget` record places from `cursor` on (0 starts): visit(index, const Record&)
   /// for each connection; it may close or reset that index. Returns the next cursor, or no_flow
@@ -153,10 +154,15 @@ uint32_t Connections<Tuple>::expire(uint32_t now_tick, uint32_t budget,
 
 template <typename Tuple>
 template <typename OnRemoved>
-bool Connections<Tuple>::evict_for_room(uint32_t now_tick, const OnRemoved& on_removed) {
+bool Connections<Tuple>::evict_for_room(uint32_t now_tick, const OnRemoved& on_removed,
+                                        uint32_t idle_ticks_min) {
   for (Wheel& wheel : wheels_) {
     const uint32_t index = eviction_candidate(wheel, now_tick);
     if (index == no_flow) continue;
+    const Record& record = table_[index];
+    const int32_t idle_ticks = ticks_between(record.last_seen_tick, now_tick);
+    const bool is_young = idle_ticks < static_cast<int32_t>(idle_ticks_min);
+    if (class_of(record.state) == FlowClass::established && is_young) return false;
     on_removed(static_cast<const Record&>(table_[index]));
     close(index);
     return true;
