@@ -1,0 +1,61 @@
+// follow: packets of known flows. Decides whether the flow still stands, whether the packet may
+// leave, what it does to the flow's state, and where it goes. The miss path (admit.h) uses the
+// same functions one packet at a time.
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/forward/burst.h"
+#include "dataplane/model/snapshot.h"
+#include "dataplane/worker_state.h"
+
+namespace sluice::dataplane {
+
+/// What a snapshot says about a flow that was opened earlier.
+enum class Standing : uint8_t {
+  current,
+  reset,         // ended by an operator (Snapshot::reset_before), or a tombstone
+  backend_gone,  // its backend left, or another took over the id
+};
+
+template <typename Tuple>
+inline Standing standing_of(const model::Snapshot& snapshot,
+                            const flow::FlowRecord<Tuple>& record) {
+  if (record.backend >= snapshot.backends.size()) [[unlikely]]
+    return Standing::backend_gone;
+  const model::Backend& backend = snapshot.backends[record.backend];
+  if (!backend.present || backend.incarnation != record.incarnation) [[unlikely]] {
+    return Standing::backend_gone;
+  }
+  if (record.state == flow::FlowState::reset) [[unlikely]]
+    return Standing::reset;
+  if (record.ref >= snapshot.reset_before.size()) [[likely]]
+    return Standing::current;
+  // Revisions are compared by their low 32 bits, across the wrap; 0 means no reset was asked for.
+  const uint64_t before = snapshot.reset_before[record.ref];
+  const auto younger = static_cast<int32_t>(record.revision - static_cast<uint32_t>(before));
+  return before != 0 && younger < 0 ? Standing::reset : Standing::current;
+}
+
+/// True when the packet ends its flow and asks for a new decision: a SYN on a finished connection
+/// (port reuse), and whatever can open a flow when the old one no longer stands. For UDP also
+/// packets of backends: their flow just ends.
+template <typename Tuple>
+bool leaves_flow(const wire::ParsedPacket& packet, const flow::FlowRecord<Tuple>& record,
+                 flow::Direction direction, Standing standing);
+
+/// One packet of the flow burst.matches[index], for which leaves_flow() is false. Returns its
+/// verdict; for to_backend and to_client burst.egress is set and the frame is to be rewritten.
+template <typename Tuple>
+Verdict follow_packet(forward::Burst& burst, uint32_t index, const model::Snapshot& snapshot,
+                      WorkerState& state);
+
+/// The stage: sorts lists().flows into lists().nat, lists().misses and packets with a verdict.
+template <typename Tuple>
+void follow(forward::Burst& burst, const model::Snapshot& snapshot, WorkerState& state);
+
+/// Whether a packet may leave through `port`: none, ttl_expired, no_device or too_big.
+Verdict check_egress(const forward::Frame& frame, const wire::ParsedPacket& packet,
+                     const model::Snapshot& snapshot, uint8_t port);
+
+}  // namespace sluice::dataplane

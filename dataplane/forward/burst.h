@@ -1,0 +1,105 @@
+// Burst: up to 32 packets on their way through the pipeline, as parallel arrays. Each stage reads
+// what earlier stages wrote and adds its own column. Reused by one worker for every burst;
+// clear() costs nothing per packet.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/verdict.h"
+#include "dataplane/flow/flow_table.h"
+#include "dataplane/forward/frame.h"
+#include "dataplane/wire/parse.h"
+
+namespace sluice::forward {
+
+inline constexpr uint32_t burst_packets_max = 32;
+/// A packet makes at most two replies: a RST to its sender and one to the other side.
+inline constexpr uint32_t burst_replies_max = 2 * burst_packets_max;
+
+inline constexpr uint16_t owner_here = 0xffff;
+
+/// Packet numbers of one kind within a burst, in order of arrival.
+class IndexList {
+ public:
+  void clear() { size_ = 0; }
+  void add(uint32_t index) { items_[size_++] = static_cast<uint8_t>(index); }
+  uint32_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  const uint8_t* begin() const { return items_.data(); }
+  const uint8_t* end() const { return items_.data() + size_; }
+
+ private:
+  uint32_t size_ = 0;
+  std::array<uint8_t, burst_packets_max> items_;
+};
+
+/// Packets of one address family, and those of them that a stage has set aside.
+struct FamilyLists {
+  IndexList flows;   // TCP and UDP, owned by this worker
+  IndexList misses;  // without a flow, or about to leave it (port reuse)
+  IndexList nat;     // to be rewritten by forward/nat.h
+
+  void clear() {
+    flows.clear();
+    misses.clear();
+    nat.clear();
+  }
+};
+
+struct Burst {
+  uint32_t size = 0;
+  bool handed_in = false;  // these packets came from other workers, which named this one owner
+  uint32_t now_tick = 0;   // base/clock.h
+  uint64_t now_ns = 0;     // CLOCK_MONOTONIC, one reading per burst
+  uint64_t revision = 0;   // of the one snapshot that this burst is decided by
+
+  // Columns, by packet number.
+  std::array<Frame, burst_packets_max> frames;
+  std::array<wire::ParsedPacket, burst_packets_max> packets;
+  std::array<uint64_t, burst_packets_max> hashes;
+  std::array<flow::FlowMatch, burst_packets_max> matches;
+  std::array<Verdict, burst_packets_max> verdicts;
+  std::array<uint16_t, burst_packets_max> owners;  // owner_here, or the worker that gets it
+  std::array<uint8_t, burst_packets_max> egress;   // port; of forwarded packets
+
+  FamilyLists v4, v6;
+
+  // RST and ICMP made while this burst was worked on; `port` of a reply is where it leaves.
+  uint32_t reply_count = 0;
+  std::array<Frame, burst_replies_max> replies;
+
+  void clear() {
+    size = 0;
+    reply_count = 0;
+    handed_in = false;
+  }
+
+  /// Appends a received frame; at most burst_packets_max.
+  void add(const Frame& frame) {
+    SLUICE_DEBUG_ASSERT(size < burst_packets_max);
+    frames[size++] = frame;
+  }
+
+  template <typename Tuple>
+  FamilyLists& lists() {
+    if constexpr (Tuple::family == Family::v4) {
+      return v4;
+    } else {
+      return v6;
+    }
+  }
+
+  template <typename Tuple>
+  const Tuple& tuple(uint32_t index) const {
+    if constexpr (Tuple::family == Family::v4) {
+      return packets[index].v4;
+    } else {
+      return packets[index].v6;
+    }
+  }
+};
+
+}  // namespace sluice::forward

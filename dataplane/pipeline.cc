@@ -1,0 +1,56 @@
+#include "dataplane/pipeline.h"
+
+#include "dataplane/admit.h"
+#include "dataplane/classify.h"
+#include "dataplane/follow.h"
+#include "dataplane/forward/nat.h"
+#include "dataplane/lookup.h"
+
+namespace sluice::dataplane {
+namespace {
+
+/// The stages behind classify, for the packets of one address family.
+template <typename Tuple>
+void run_family(forward::Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
+  if (burst.lists<Tuple>().flows.empty()) return;
+  hash_flows<Tuple>(burst, state);
+  prefetch_flows<Tuple>(burst, state);
+  find_flows<Tuple>(burst, state);
+  follow<Tuple>(burst, snapshot, state);
+  // Before admit, which may end flows: what nat reads of a flow must still be there.
+  forward::nat<Tuple>(burst, state.connections<Tuple>(), snapshot);
+  admit<Tuple>(burst, snapshot, state);
+}
+
+}  // namespace
+
+void run_pipeline(forward::Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
+  burst.revision = snapshot.revision;
+  burst.reply_count = 0;
+  classify(burst, snapshot, state);
+  run_family<Tuple4>(burst, snapshot, state);
+  run_family<Tuple6>(burst, snapshot, state);
+  SLUICE_ASSERT(burst.revision == snapshot.revision);
+}
+
+void account(const forward::Burst& burst, WorkerState& state) {
+  std::array<uint8_t, verdict_count> tally{};
+  std::array<uint32_t, 4> by_disposition{};
+  uint32_t handed_on = 0;
+  for (uint32_t i = 0; i < burst.size; ++i) {
+    const auto verdict = static_cast<size_t>(burst.verdicts[i]);
+    ++tally[verdict];
+    ++by_disposition[static_cast<size_t>(verdict_dispositions[verdict])];
+    handed_on += burst.owners[i] != forward::owner_here;
+  }
+  const uint32_t decided = by_disposition[static_cast<size_t>(Disposition::forward)] +
+                           by_disposition[static_cast<size_t>(Disposition::punt)] +
+                           by_disposition[static_cast<size_t>(Disposition::drop)];
+  SLUICE_ASSERT(decided + handed_on == burst.size);
+  SLUICE_ASSERT(by_disposition[static_cast<size_t>(Disposition::none)] == handed_on);
+  for (size_t verdict = 1; verdict < verdict_count; ++verdict) {
+    if (tally[verdict] != 0) state.counters.verdicts[verdict].add(tally[verdict]);
+  }
+}
+
+}  // namespace sluice::dataplane
