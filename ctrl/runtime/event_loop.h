@@ -4,6 +4,7 @@
 // completion holds by shared_ptr; a cancelled operation keeps its completion alive until the
 // kernel has let go, but does not call it.
 // Descriptors are blocking ones: with O_NONBLOCK the kernel answers -EAGAIN instead of waiting.
+// Whatever holds a reference to the loop is destroyed before it. create() ignores SIGPIPE.
 #pragma once
 
 #include <sys/socket.h>

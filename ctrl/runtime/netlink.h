@@ -44,8 +44,6 @@ class NetlinkMonitor {
 
 /// AF_INET or AF_INET6.
 uint8_t address_family(const IpAddress& address);
-/// 4 or 16.
-uint16_t address_bytes(const IpAddress& address);
 /// An address attribute; `family` is AF_*. False when the length does not fit the family.
 bool read_address(const nlattr& attribute, uint8_t family, IpAddress& into);
 
