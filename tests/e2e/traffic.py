@@ -124,3 +124,22 @@ def in_client(lab: Lab, *command: str, check: bool = True) -> subprocess.Complet
     """Runs a program of the system in the client namespace."""
     return subprocess.run(lab.within("client", *command), text=True, capture_output=True,
                           timeout=60, check=check)
+
+
+def read_counters(lab: Lab, role: str) -> dict[str, int]:
+    """The kernel's SNMP counters of a namespace: "TcpInCsumErrors", "Udp6InCsumErrors", ..."""
+    listing = subprocess.run(lab.within(role, "cat", "/proc/net/snmp", "/proc/net/snmp6"),
+                             text=True, capture_output=True, check=True).stdout
+    counters: dict[str, int] = {}
+    names: list[str] = []
+    for line in listing.splitlines():
+        head, _, rest = line.partition(":")
+        if not rest:  # snmp6: one "NAME VALUE" a line
+            name, value = line.split()
+            counters[name] = int(value)
+        elif not names:
+            names = rest.split()
+        else:
+            counters |= {head + name: int(value) for name, value in zip(names, rest.split())}
+            names = []
+    return counters

@@ -1,0 +1,87 @@
+"""What becomes of existing connections on a switch: keep, drain, reset."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from sluicelab.daemon import Sluiced
+from traffic import V4, V6, Family, load
+
+KEPT = 16
+FAMILIES = pytest.mark.parametrize("family", [V4, V6], ids=lambda family: family.name)
+
+
+def pools_of(proof: dict) -> dict[str, dict]:
+    return {pool["pool"]: pool for pool in proof["pools"]}
+
+
+def begin_on_blue(sluiced: Sluiced, family: Family) -> str:
+    route = "web" + family.suffix
+    sluiced.cli_json("switch", route, "--to", f"{route}-v1", "--existing", "reset")
+    return route
+
+
+@FAMILIES
+def test_keep_leaves_connections_where_they_are(
+        sluiced: Sluiced, tmp_path: Path, family: Family) -> None:
+    route = begin_on_blue(sluiced, family)
+    with load(sluiced.lab, family, tmp_path / "out", KEPT, parallel=0, pause_ms=5) as clients:
+        time.sleep(0.5)
+        proof = sluiced.cli_json("switch", route, "--to", f"{route}-v2")["proof"]
+        assert proof["verdict"] == "proved"
+        time.sleep(0.5)
+        assert pools_of(sluiced.call("verify", route=route)["proof"])[f"{route}-v1"]["active"] == KEPT
+        report, connections = clients.stop()
+    assert (report["failed"], report["stacks"].keys()) == (0, {"blue"})
+    assert len(connections) == KEPT
+
+
+@FAMILIES
+def test_reset_ends_them_at_once_and_is_proved(
+        sluiced: Sluiced, tmp_path: Path, family: Family) -> None:
+    route = begin_on_blue(sluiced, family)
+    with load(sluiced.lab, family, tmp_path / "out", KEPT, parallel=0, pause_ms=5) as clients:
+        time.sleep(0.5)
+        proof = sluiced.cli_json("switch", route, "--to", f"{route}-v2", "--existing", "reset")["proof"]
+        assert proof["verdict"] == "proved"
+        assert pools_of(proof)[f"{route}-v1"]["active"] == 0
+        time.sleep(0.5)
+        report, connections = clients.stop()
+    assert report["outcomes"] == {"reset": KEPT, "ok": KEPT}, report
+    assert {c.stack for c in connections if c.outcome == "ok"} == {"green"}
+
+
+@FAMILIES
+def test_drain_waits_and_then_resets(sluiced: Sluiced, tmp_path: Path, family: Family) -> None:
+    route = begin_on_blue(sluiced, family)
+    with load(sluiced.lab, family, tmp_path / "out", KEPT, parallel=0, pause_ms=5) as clients:
+        time.sleep(0.5)
+        begin = time.monotonic()
+        done = sluiced.cli_json("switch", route, "--to", f"{route}-v2", "--existing", "drain:2s",
+                                "--wait", "500ms", expect=3)
+        assert done["proof"]["verdict"] == "draining"
+        assert pools_of(done["proof"])[f"{route}-v1"]["active"] == KEPT
+        proof = sluiced.cli_json("verify", route, "--wait", "10s")["proof"]
+        took = time.monotonic() - begin
+        assert proof["verdict"] == "proved"
+        assert pools_of(proof)[f"{route}-v1"]["active"] == 0
+        assert 1.9 < took < 5, took
+        report, connections = clients.stop()
+    assert report["outcomes"] == {"reset": KEPT, "ok": KEPT}, report
+    assert all(c.stack == "blue" for c in connections if c.outcome == "reset")
+
+
+def test_drain_is_proved_early_when_the_clients_leave(sluiced: Sluiced, tmp_path: Path) -> None:
+    route = begin_on_blue(sluiced, V4)
+    with load(sluiced.lab, V4, tmp_path / "out", KEPT, parallel=0, pause_ms=5) as clients:
+        time.sleep(0.5)
+        sluiced.cli_json("switch", route, "--to", f"{route}-v2", "--existing", "drain:60s",
+                         "--wait", "100ms", expect=3)
+        report, _ = clients.stop()
+        ended = time.monotonic()
+        proof = sluiced.cli_json("verify", route, "--wait", "20s")["proof"]
+    assert report["failed"] == 0
+    assert proof["verdict"] == "proved"
+    assert time.monotonic() - ended < 15  # not the 60 s of the deadline
