@@ -37,6 +37,8 @@ class LabConfig:
     health: str = 'interval = "250ms", timeout = "200ms", rise = 2, fall = 3'
     weights: dict[str, tuple[int, int]] = field(default_factory=dict)  # route → (v1, v2)
     on_empty: str = ""  # pools' own line, for example 'on_empty = "drop"'
+    hash_key: str = ""  # 32 hexadecimal digits; empty: sluiced draws one
+    timeouts: str = ""  # lines of [timeouts]
 
 
 def _pool(config: LabConfig, service: Service, version: str, family: str) -> str:
@@ -81,6 +83,7 @@ backends = [
 def lab_config(lab: Lab, config: LabConfig | None = None) -> str:
     """A whole file. Routes and listeners: web, dns, bulk and the same with a 6 for IPv6."""
     config = config or LabConfig()
+    hash_key = f'hash_key = "{config.hash_key}"\n' if config.hash_key else ""
     parts = [f"""\
 [node]
 name = "lab-{lab.prefix}"
@@ -89,13 +92,15 @@ worker_cores = [{", ".join(map(str, config.worker_cores))}]
 idle = "adaptive"             # sleeps when queues stay empty: this machine has other work
 memory_mb = {config.memory_mb}
 max_flows = {config.max_flows}
-
+{hash_key}
 [control]
 socket = "{lab.socket_path}"
 state_dir = "{lab.run_dir}/state"
 
 [admin]
 listen = "127.0.0.1:9900\""""]
+    if config.timeouts:
+        parts.append(f"[timeouts]\n{config.timeouts}")
     for name, addresses in (("front", NODE_FRONT), ("back", NODE_BACK)):
         quoted = ", ".join(f'"{address}"' for address in addresses)
         parts.append(f'[[port]]\nname = "{name}"\ndevice = "af_xdp:{name}"\n'

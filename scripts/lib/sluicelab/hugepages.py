@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from sluicelab.processes import start_time
 from sluicelab.shell import LabError
@@ -29,11 +30,21 @@ def _set_total(pages: int) -> None:
     (POOL / "nr_hugepages").write_text(str(max(0, pages)))
 
 
+def _open_locked() -> TextIO:
+    """The ledger's file under an exclusive lock; it is removed whenever it becomes empty."""
+    while True:
+        file = open(LEDGER, "a+", encoding="ascii")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(LEDGER)):
+                return file
+        file.close()  # somebody removed it between open and lock
+
+
 @contextlib.contextmanager
 def _ledger() -> Iterator[dict[str, dict]]:
     """The entries {pid: {started, added}} of live processes, locked; written back on exit."""
-    with open(LEDGER, "a+", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _open_locked() as file:
         file.seek(0)
         entries = json.loads(file.read() or "{}")
         for pid in list(entries):
@@ -44,6 +55,8 @@ def _ledger() -> Iterator[dict[str, dict]]:
         finally:
             file.truncate(0)
             file.write(json.dumps(entries))
+            if not entries:
+                LEDGER.unlink()
 
 
 def _grow_to(total: int) -> None:
