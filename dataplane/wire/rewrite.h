@@ -48,6 +48,7 @@ inline void rewrite_l4(uint8_t* l4, uint8_t protocol, const Tuple& from, const T
 /// The frame keeps its size, its MAC addresses, IP options and all bytes behind the L4 header.
 inline void rewrite(std::span<uint8_t> frame, const ParsedPacket& packet, const Tuple4& to) {
   SLUICE_DEBUG_ASSERT(packet.kind == PacketKind::flow && packet.family == Family::v4);
+  SLUICE_DEBUG_ASSERT(hop_limit(frame, packet) > 1);
   uint8_t* const ip = frame.data() + packet.l3_offset;
   const Tuple4 from = packet.v4;
   // The TTL shares its 16-bit word with the protocol and is that word's low byte in raw order.
@@ -64,6 +65,7 @@ inline void rewrite(std::span<uint8_t> frame, const ParsedPacket& packet, const 
 /// The same for IPv6: kind flow, hop limit above 1. Extension headers stay as they are.
 inline void rewrite(std::span<uint8_t> frame, const ParsedPacket& packet, const Tuple6& to) {
   SLUICE_DEBUG_ASSERT(packet.kind == PacketKind::flow && packet.family == Family::v6);
+  SLUICE_DEBUG_ASSERT(hop_limit(frame, packet) > 1);
   uint8_t* const ip = frame.data() + packet.l3_offset;
   const Tuple6 from = packet.v6;
   ip[ipv6::hop_limit] = static_cast<uint8_t>(ip[ipv6::hop_limit] - 1);
