@@ -9,51 +9,69 @@ namespace {
 
 constexpr int32_t no_ref = -1;
 
-// A loop over every (route, rule, pool) of the configuration; stops where `visit` returns false.
+// A loop over every (route, rule, pool) of the configuration.
 template <typename Visit>
 void for_each_ref(const Config& config, Visit visit) {
   for (const RouteConfig& route : config.routes) {
     for (uint32_t rule = 0; rule < route.rules.size(); ++rule) {
       for (const PoolRefConfig& ref : route.rules[rule].backends) {
-        if (!visit(RefKey{route.name, rule, ref.pool})) return;
+        visit(RefKey{route.name, rule, ref.pool});
       }
     }
   }
 }
 
-std::string lingering_note(size_t lingering) {
-  return fmt::format(", {} of them by what is removed but still has connections", lingering);
-}
+// Counts what a configuration wants of one kind of identity, and what there is.
+struct Budget {
+  uint32_t available;
+  uint32_t max;
+  uint32_t wanted = 0, found = 0;
+  std::string first_without = {};
+
+  /// `subject` says who went without, and is asked only once.
+  template <typename Subject>
+  void want(bool has_one, Subject subject) {
+    ++wanted;
+    found += has_one;
+    if (wanted - found > available && first_without.empty()) first_without = subject();
+  }
+
+  Status verdict(std::string_view kind) const {
+    if (first_without.empty()) return {};
+    const uint32_t held = max - available;
+    return fail(
+        fmt::format("no {} is left for {}: the configuration needs {}, and {} of {} are "
+                    "held by what it removes until its connections end",
+                    kind, first_without, wanted, held - found, max));
+  }
+};
 
 Status check_refs(const Config& config, const Registry& registry, std::vector<int32_t>& refs) {
-  uint32_t left = registry.refs_available();
-  Status status;
+  Budget budget{registry.refs_available(), model::refs_max};
   for_each_ref(config, [&](const RefKey& key) {
     const auto ref = registry.find_ref(key);
     refs.push_back(ref ? *ref : no_ref);
-    if (ref || left-- > 0) return true;
-    status = fail(fmt::format("route {} rule {}: no counter is left for pool {}: {} are in use{}",
-                              key.route, key.rule, key.pool, model::refs_max,
-                              lingering_note(registry.lingering_refs().size())));
-    return false;
+    budget.want(ref.has_value(), [&] {
+      return fmt::format("route {} rule {} pool {}", key.route, key.rule, key.pool);
+    });
   });
-  return status;
+  return budget.verdict("counter");
 }
 
 Status check_backends(const Config& config, const Registry& registry, std::vector<uint16_t>& ids) {
-  uint32_t left = registry.backends_available();
+  Budget budget{registry.backends_available(), model::backends_max};
   for (const PoolConfig& pool : config.pools) {
     const size_t first = ids.size();
     registry.find_backends(pool, ids);
     for (size_t i = first; i < ids.size(); ++i) {
-      if (ids[i] != model::no_backend || left-- > 0) continue;
-      const BackendConfig& backend = pool.backends[i - first];
-      return fail(fmt::format("pool {}: no identity is left for backend {}: {} are in use{}",
-                              pool.name, to_string(Endpoint{backend.address, backend.port}),
-                              model::backends_max, lingering_note(registry.lingering().size())));
+      budget.want(ids[i] != model::no_backend, [&] {
+        const BackendConfig& backend = pool.backends[i - first];
+        return fmt::format("pool {} backend {}", pool.name,
+                           to_string(Endpoint{backend.address, backend.port}));
+      });
     }
   }
-  return {};
+  return budget.verdict("identity");
 }
 
 }  // namespace
@@ -85,7 +103,6 @@ Result<Identities> claim_identities(const Config& config, Registry& registry) {
     const int32_t ref = refs[at++];
     if (ref != no_ref) registry.keep_ref(ref);
     identities.refs.push_back(ref != no_ref ? ref : registry.ref(key).value());
-    return true;
   });
   return identities;
 }
