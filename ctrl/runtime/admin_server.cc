@@ -1,14 +1,20 @@
 #include "ctrl/runtime/admin_server.h"
 
+#include <arpa/inet.h>
 #include <civetweb.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <string_view>
+#include <thread>
 
 #include "ctrl/runtime/log.h"
 
@@ -16,6 +22,7 @@ namespace sluice::ctrl {
 
 namespace {
 
+constexpr unsigned closing_wait_max_ms = 500;
 constexpr std::string_view plain_text = "text/plain; charset=utf-8";
 constexpr std::string_view metrics_text = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -30,11 +37,22 @@ struct Shared {
   std::mutex mutex;
   std::condition_variable changed;
   bool closing = false;
+  int asking = 0;  // requests between question and written reply
 
   // Loop thread only.
   std::function<std::string()> metrics;
   std::function<std::pair<bool, std::string>()> ready;
 };
+
+void write_reply(mg_connection* connection, const Reply& reply, bool with_body) {
+  const std::string head = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
+      "Cache-Control: no-store\r\n{}Connection: close\r\n\r\n",
+      reply.status, ::mg_get_response_code_text(connection, reply.status), reply.content_type,
+      reply.body.size(), reply.status == 405 ? "Allow: GET, HEAD\r\n" : "");
+  ::mg_write(connection, head.data(), head.size());
+  if (with_body) ::mg_write(connection, reply.body.data(), reply.body.size());
+}
 
 using Make = Reply (*)(const Shared&);
 
@@ -75,11 +93,13 @@ class CivetAdmin final : public AdminServer {
   static int handle(mg_connection* connection, void* data);
   static int remember_error(const mg_connection* connection, const char* message);
   Reply ask_loop(Make make) const;
+  void nudge() const;
 
   EventLoop& loop_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
   std::array<Page, 4> pages_;
   mg_context* context_ = nullptr;
+  IpAddress address_;
   uint16_t port_ = 0;
 };
 
@@ -89,7 +109,36 @@ CivetAdmin::~CivetAdmin() {
     shared_->closing = true;
   }
   shared_->changed.notify_all();
-  if (context_ != nullptr) ::mg_stop(context_);
+  if (context_ == nullptr) return;
+  {
+    // Once it stops, civetweb writes nothing more: let the replies out first.
+    std::unique_lock lock(shared_->mutex);
+    shared_->changed.wait_for(lock, std::chrono::milliseconds(closing_wait_max_ms),
+                              [this] { return shared_->asking == 0; });
+  }
+  // Left alone, civetweb looks up from its poll every two seconds only.
+  std::atomic<bool> stopped{false};
+  std::thread stopper([&] {
+    ::mg_stop(context_);
+    stopped = true;
+  });
+  while (!stopped) {
+    nudge();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  stopper.join();
+}
+
+/// Connects to the server, so that it looks up.
+void CivetAdmin::nudge() const {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port_);
+  address.sin_addr.s_addr = address_.v4_raw();
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return;
+  ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  ::close(fd);
 }
 
 /// On a civetweb thread: has the loop make the reply, and waits for it.
@@ -117,6 +166,11 @@ Reply CivetAdmin::ask_loop(Make make) const {
 int CivetAdmin::handle(mg_connection* connection, void* data) {
   const Page& page = *static_cast<const Page*>(data);
   const std::string_view method = ::mg_get_request_info(connection)->request_method;
+  Shared& shared = *page.server->shared_;
+  {
+    const std::lock_guard lock(shared.mutex);
+    ++shared.asking;
+  }
   Reply reply;
   if (page.make == nullptr) {
     reply = {.status = 404, .body = "there are /metrics, /healthz and /readyz\n"};
@@ -125,13 +179,12 @@ int CivetAdmin::handle(mg_connection* connection, void* data) {
   } else {
     reply = page.server->ask_loop(page.make);
   }
-  const std::string head = fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
-      "Cache-Control: no-store\r\n{}Connection: close\r\n\r\n",
-      reply.status, ::mg_get_response_code_text(connection, reply.status), reply.content_type,
-      reply.body.size(), reply.status == 405 ? "Allow: GET, HEAD\r\n" : "");
-  ::mg_write(connection, head.data(), head.size());
-  if (method != "HEAD") ::mg_write(connection, reply.body.data(), reply.body.size());
+  write_reply(connection, reply, method != "HEAD");
+  {
+    const std::lock_guard lock(shared.mutex);
+    --shared.asking;
+  }
+  shared.changed.notify_all();
   return reply.status;
 }
 
@@ -139,7 +192,7 @@ int CivetAdmin::handle(mg_connection* connection, void* data) {
 thread_local std::string start_error;
 
 int CivetAdmin::remember_error(const mg_connection*, const char* message) {
-  start_error = message;
+  if (start_error.empty()) start_error = message;  // the first is the cause, others follow
   log_debug("admin", "civetweb", {{"text", message}});
   return 1;
 }
@@ -147,6 +200,10 @@ int CivetAdmin::remember_error(const mg_connection*, const char* message) {
 Status CivetAdmin::listen(const Endpoint& listen) {
   ::mg_init_library(0);
   const std::string address = to_string(listen);
+  if (listen.address.family != Family::v4) {
+    return fail(fmt::format("admin: cannot listen on {}: IPv4 addresses only", address));
+  }
+  address_ = listen.address;
   std::array<const char*, 11> options = {"listening_ports",
                                          address.c_str(),
                                          "num_threads",

@@ -19,7 +19,8 @@ inline constexpr unsigned admin_wait_max_ms = 2000;
 
 class AdminServer {
  public:
-  /// Fails when `listen` cannot be bound. Port 0 takes any free port.
+  /// Fails when `listen` cannot be bound; civetweb as packaged knows IPv4 only. Port 0 takes any
+  /// free port.
   static Result<std::unique_ptr<AdminServer>> create(EventLoop& loop, const Endpoint& listen);
   /// Waits for requests under way, which get 503.
   virtual ~AdminServer() = default;

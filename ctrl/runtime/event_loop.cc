@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <liburing.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "ctrl/runtime/log.h"
 #include "ctrl/runtime/operation_table.h"
 #include "ctrl/runtime/timer_queue.h"
+#include "dataplane/base/assert.h"
 
 namespace sluice::ctrl {
 
@@ -101,6 +103,7 @@ class UringLoop final : public EventLoop {
   void run_timers();
   void wait(bool busy);
   void reap();
+  bool settle(uint64_t deadline_ns);
   void finish(OperationId id, int result);
 
   /// What found no free submission entry, in order.
@@ -110,6 +113,7 @@ class UringLoop final : public EventLoop {
   };
 
   io_uring ring_;
+  bool enabled_ = false;
   int wake_fd_;
   uint64_t wake_value_ = 0;
   OperationTable operations_;
@@ -133,17 +137,27 @@ UringLoop::~UringLoop() {
     // Dropping one completion may cancel others: look again.
     if (Operation* operation = operations_.find(id); operation != nullptr) cancel(id);
   }
-  while (operations_.size() > 0 && now_ns() < deadline_ns) {
-    drain_backlog();
-    __kernel_timespec timeout = to_timespec(10'000'000);
-    io_uring_cqe* first = nullptr;
-    ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
-    reap();
-  }
+  const bool settled = settle(deadline_ns);
   ::io_uring_queue_exit(&ring_);
   ::close(wake_fd_);
   // The kernel still writes somewhere: better lost than reused.
-  if (operations_.size() > 0) new OperationTable(std::move(operations_));
+  if (!settled) new OperationTable(std::move(operations_));
+}
+
+/// Waits until the kernel has let go of every operation; false when it did not in time.
+bool UringLoop::settle(uint64_t deadline_ns) {
+  // Before run() the kernel has got nothing.
+  while (enabled_ && operations_.size() > 0) {
+    if (now_ns() >= deadline_ns) return false;
+    drain_backlog();
+    __kernel_timespec timeout = to_timespec(10'000'000);
+    io_uring_cqe* first = nullptr;
+    const int result = ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
+    // Another thread than that of run(), which has ended: all that it began ended with it.
+    if (result == -EEXIST) return true;
+    reap();
+  }
+  return true;
 }
 
 OperationId UringLoop::start(Operation operation) {
@@ -254,6 +268,13 @@ void UringLoop::stop() {
 }
 
 void UringLoop::run() {
+  if (!enabled_) {
+    // liburing 2.3 does not export its own function for this.
+    const long result =
+        ::syscall(SYS_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+    SLUICE_ASSERT(result == 0);
+    enabled_ = true;
+  }
   while (!stop_requested_.exchange(false)) turn();
 }
 
@@ -329,7 +350,7 @@ Error ring_error(int error) {
   const char* hint = "";
   if (error == ENOMEM) hint = "; raise the locked memory limit (ulimit -l)";
   if (error == EPERM) hint = "; allow it with sysctl kernel.io_uring_disabled=0";
-  if (error == ENOSYS) hint = "; Linux 5.19 or newer is needed";
+  if (error == ENOSYS || error == EINVAL) hint = "; Linux 6.1 or newer is needed";
   return {fmt::format("cannot set up io_uring: {}{}", std::strerror(error), hint)};
 }
 
@@ -338,8 +359,11 @@ Error ring_error(int error) {
 Result<std::unique_ptr<EventLoop>> EventLoop::create() {
   io_uring ring{};
   io_uring_params parameters{};
-  // COOP_TASKRUN: completions wait for our next system call instead of interrupting us.
-  parameters.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN;
+  // DEFER_TASKRUN: completions wait until we ask for them. Otherwise they would interrupt other
+  // system calls of this thread with EINTR. It wants one thread only, the one that enables the
+  // ring: R_DISABLED leaves that to run().
+  parameters.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED |
+                     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
   parameters.cq_entries = completion_entries;
   const int result = ::io_uring_queue_init_params(submission_entries, &ring, &parameters);
   if (result < 0) return std::unexpected(ring_error(-result));

@@ -27,11 +27,13 @@ using OperationId = uint64_t;  // 0: none
 class EventLoop {
  public:
   static Result<std::unique_ptr<EventLoop>> create();
-  /// Cancels what is under way and waits until the kernel has let go of the buffers.
+  /// Cancels what is under way and waits until the kernel has let go of the buffers. By the
+  /// thread of run(), or after that thread has ended.
   virtual ~EventLoop() = default;
 
   virtual OperationId read(int fd, std::span<std::byte> into, Completion done) = 0;
-  /// May write less than asked.
+  /// May write less than asked. Several writes to one stream may overtake each other: one at a
+  /// time.
   virtual OperationId write(int fd, std::span<const std::byte> from, Completion done) = 0;
   /// `result` is the connection's descriptor (close-on-exec, blocking).
   virtual OperationId accept(int fd, Completion done) = 0;
@@ -49,7 +51,7 @@ class EventLoop {
   /// Called each time before the loop may sleep; returns true when there is work and it must not.
   virtual void set_poller(std::function<bool()> poller) = 0;
 
-  /// Returns after stop(); a stop() before run() counts. May be called again.
+  /// Returns after stop(); a stop() before run() counts. May be called again, by the same thread.
   virtual void run() = 0;
   virtual void stop() = 0;  // any thread, signal-safe
 };

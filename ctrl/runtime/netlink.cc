@@ -47,7 +47,9 @@ class RouteSocket final : public NetlinkSocket {
     request.nlmsg_pid = ::mnl_socket_get_portid(socket_.get());
     request.nlmsg_flags |= NLM_F_REQUEST;
     if (!is_dump(request)) request.nlmsg_flags |= NLM_F_ACK;
-    if (::mnl_socket_sendto(socket_.get(), &request, request.nlmsg_len) < 0) return -errno;
+    while (::mnl_socket_sendto(socket_.get(), &request, request.nlmsg_len) < 0) {
+      if (errno != EINTR) return -errno;
+    }
     std::optional<int> end;
     while (!end) {
       const ssize_t bytes = ::mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());
