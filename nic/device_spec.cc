@@ -147,7 +147,9 @@ std::string exclusive_resource(const DeviceSpec& spec) {
       return fmt::format("interface {}", spec.target);
     case DeviceKind::memif: {
       const std::string id = option_value(spec.options, "id");
-      return fmt::format("memif {} id {}", spec.target, id.empty() ? "0" : id);
+      const std::string role = option_value(spec.options, "role");
+      return fmt::format("memif {} id {} as {}", spec.target, id.empty() ? "0" : id,
+                         role.empty() ? "server" : role);
     }
     case DeviceKind::ring:
       return spec.target.empty() ? std::string() : fmt::format("ring {}", spec.target);

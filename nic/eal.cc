@@ -81,14 +81,14 @@ void remove_runtime_directory() {
 Status initialise(std::vector<std::string> arguments) {
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
-  const LogCapture log;
+  LogCapture log;
   StderrCapture stderr_lines;
   const int parsed = rte_eal_init(static_cast<int>(argv.size()), argv.data());
   const int error = rte_errno;
   for (const std::string& line : stderr_lines.stop()) log_line(LogLevel::info, line);
   remove_runtime_directory();
   if (parsed >= 0) return {};
-  const std::string said = log.text();
+  const std::string said = log.take();
   return fail(fmt::format("cannot start DPDK: {}{}", said.empty() ? rte_strerror(error) : said,
                           geteuid() == 0 ? "" : "; run as root"));
 }
@@ -97,10 +97,11 @@ Status initialise(std::vector<std::string> arguments) {
 
 Result<std::vector<unsigned>> start_eal(const EalOptions& options) {
   static std::atomic<bool> started = false;
+  if (started) return fail("DPDK was started already in this process");
   if (Status status = check_machine(options); !status) return fail(status.error().message);
   Result<std::vector<std::string>> arguments = eal_arguments(options);
   if (!arguments) return fail(arguments.error().message);
-  if (started.exchange(true)) return fail("DPDK was started already in this process");
+  started = true;
   route_log(options.log, options.log_level);
   if (Status status = initialise(std::move(*arguments)); !status) {
     return fail(status.error().message);

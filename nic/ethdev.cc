@@ -20,8 +20,8 @@ constexpr uint64_t rx_checksums =
     RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 
 /// "cannot X: what the driver logged", or the error's name when it logged nothing.
-std::unexpected<Error> driver_failure(std::string_view what, int error, const LogCapture& log) {
-  const std::string said = log.text();
+std::unexpected<Error> driver_failure(std::string_view what, int error, LogCapture& log) {
+  const std::string said = log.take();
   return fail(fmt::format("{}: {}", what, said.empty() ? rte_strerror(error) : said));
 }
 
@@ -49,7 +49,7 @@ Result<uint16_t> find_pci(const std::string& address) {
 }
 
 Result<uint16_t> make_vdev(const EthdevPlan& plan) {
-  const LogCapture log;
+  LogCapture log;
   if (const int status = rte_vdev_init(plan.name.c_str(), plan.arguments.c_str()); status != 0) {
     return driver_failure("the driver refuses it", -status, log);
   }
@@ -74,34 +74,20 @@ Result<uint16_t> make_device(const PortPlan& port, const EthdevPlan& plan) {
 
 }  // namespace
 
-Result<Ethdev> Ethdev::probe(const PortPlan& port, const EthdevPlan& plan) {
+Result<std::unique_ptr<Ethdev>> Ethdev::probe(const PortPlan& port, const EthdevPlan& plan) {
   // AF_PACKET makes its sockets here, AF_XDP and TAP theirs when a queue is set up.
   const WaitFds watch(port.fd_kind);
   const Result<uint16_t> id = make_device(port, plan);
   if (!id) return fail(id.error().message);
-  Ethdev device;
-  device.id_ = *id;
-  device.open_ = true;
-  if (port.spec.kind != DeviceKind::pci) device.vdev_ = plan.name;
-  if (port.fd_kind == FdKind::packet_socket) device.wait_fds_ = watch.opened();
-  if (const int status = rte_eth_dev_info_get(*id, &device.info_); status != 0) {
+  std::unique_ptr<Ethdev> device(new Ethdev);
+  device->id_ = *id;
+  if (port.spec.kind != DeviceKind::pci) device->vdev_ = plan.name;
+  if (port.fd_kind == FdKind::packet_socket) device->wait_fds_ = watch.opened();
+  if (const int status = rte_eth_dev_info_get(*id, &device->info_); status != 0) {
     return fail(fmt::format("cannot read its capabilities: {}", rte_strerror(-status)));
   }
   return device;
 }
-
-Ethdev::Ethdev(Ethdev&& other) noexcept
-    : vdev_(std::move(other.vdev_)),
-      open_(std::exchange(other.open_, false)),
-      started_(std::exchange(other.started_, false)),
-      id_(other.id_),
-      info_(other.info_),
-      rx_offloads_(other.rx_offloads_),
-      rss_wanted_(other.rss_wanted_),
-      rx_queues_(other.rx_queues_),
-      tx_queues_(other.tx_queues_),
-      wait_fds_(std::move(other.wait_fds_)),
-      rss_(std::move(other.rss_)) {}
 
 int Ethdev::socket() const { return std::max(0, rte_eth_dev_socket_id(id_)); }
 
@@ -113,7 +99,7 @@ Status Ethdev::configure(unsigned queues) {
   conf.rxmode.offloads = rx_offloads_;
   std::array<uint8_t, 64> key{};
   rss_wanted_ = add_rss(info_, queues, key, conf);
-  const LogCapture log;
+  LogCapture log;
   const int status = rte_eth_dev_configure(id_, static_cast<uint16_t>(rx_queues_),
                                            static_cast<uint16_t>(tx_queues_), &conf);
   if (status != 0) {
@@ -129,22 +115,20 @@ Status Ethdev::set_up_queues(const PortPlan& port, rte_mempool* pool) {
   const auto socket_id = static_cast<unsigned>(socket());
   rte_eth_rxconf rx_conf = info_.default_rxconf;
   rx_conf.offloads = rx_offloads_;
-  std::vector<int> queue_fds;
   for (uint16_t queue = 0; queue < rx_queues_; ++queue) {
-    const LogCapture log;
+    LogCapture log;
     const WaitFds watch(port.fd_kind);
-    if (const int status =
-            rte_eth_rx_queue_setup(id_, queue, rx_descriptors, socket_id, &rx_conf, pool);
-        status != 0) {
+    const int status =
+        rte_eth_rx_queue_setup(id_, queue, rx_descriptors, socket_id, &rx_conf, pool);
+    if (status != 0) {
       return driver_failure(fmt::format("cannot set up RX queue {}", queue), -status, log);
     }
     const std::vector<int> opened = watch.opened();
-    if (opened.size() == 1) queue_fds.push_back(opened.front());
+    if (opened.size() == 1) wait_fds_.push_back(opened.front());
   }
-  if (!queue_fds.empty()) wait_fds_ = std::move(queue_fds);
   if (wait_fds_.size() != rx_queues_) wait_fds_.clear();
   for (uint16_t queue = 0; queue < tx_queues_; ++queue) {
-    const LogCapture log;
+    LogCapture log;
     if (const int status =
             rte_eth_tx_queue_setup(id_, queue, tx_descriptors, socket_id, &info_.default_txconf);
         status != 0) {
@@ -158,7 +142,7 @@ Status Ethdev::start(const PortPlan& port, unsigned queues, unsigned workers, rt
   if (Status status = configure(queues); !status) return status;
   if (Status status = set_up_queues(port, pool); !status) return status;
   {
-    const LogCapture log;
+    LogCapture log;
     if (const int status = rte_eth_dev_start(id_); status != 0) {
       return driver_failure("cannot start it", -status, log);
     }
@@ -174,15 +158,14 @@ Status Ethdev::start(const PortPlan& port, unsigned queues, unsigned workers, rt
   return {};
 }
 
-void Ethdev::close() {
-  if (!std::exchange(open_, false)) return;
-  if (std::exchange(started_, false)) rte_eth_dev_stop(id_);
-  wait_fds_.clear();
+Ethdev::~Ethdev() {
+  if (started_) rte_eth_dev_stop(id_);
   if (vdev_.empty()) {
     rte_eth_dev_close(id_);
   } else {
     rte_vdev_uninit(vdev_.c_str());
   }
+  for (const int fd : wait_fds_) close_leaked_xdp_socket(fd);
 }
 
 }  // namespace sluice::nic

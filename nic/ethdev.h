@@ -5,6 +5,7 @@
 #include <rte_ethdev.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,16 +17,15 @@ namespace sluice::nic {
 class Ethdev {
  public:
   /// Makes the device: probes the vdev, or finds the PCI device that the EAL probed.
-  static Result<Ethdev> probe(const PortPlan& port, const EthdevPlan& plan);
+  static Result<std::unique_ptr<Ethdev>> probe(const PortPlan& port, const EthdevPlan& plan);
 
-  Ethdev(Ethdev&& other) noexcept;
-  Ethdev& operator=(Ethdev&&) = delete;
-  ~Ethdev() { close(); }
+  Ethdev(const Ethdev&) = delete;
+  Ethdev& operator=(const Ethdev&) = delete;
+  /// Stops and removes the device; what it held of buffers goes back to the pool.
+  ~Ethdev();
 
   /// Configures `queues` RX queues and as many TX queues as the device has of them, and starts.
   Status start(const PortPlan& port, unsigned queues, unsigned workers, rte_mempool* pool);
-  /// Stops and removes the device; what it held of buffers goes back to the pool.
-  void close();
 
   uint16_t id() const { return id_; }
   const rte_eth_dev_info& info() const { return info_; }
@@ -43,7 +43,6 @@ class Ethdev {
   Status set_up_queues(const PortPlan& port, rte_mempool* pool);
 
   std::string vdev_;  // empty: PCI
-  bool open_ = false;
   bool started_ = false;
   uint16_t id_ = RTE_MAX_ETHPORTS;
   rte_eth_dev_info info_{};

@@ -1,28 +1,30 @@
 #include "nic/log.h"
 
 #include <dlfcn.h>
-#include <fmt/format.h>
 #include <rte_log.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdarg>
 #include <cstdio>
 #include <deque>
 #include <mutex>
+#include <utility>
 
 #include "dataplane/base/assert.h"
 
 namespace sluice::nic {
 namespace {
 
-constexpr size_t captured_lines_max = 3;
+constexpr size_t held_lines_max = 64;
+constexpr size_t quoted_lines_max = 3;
 
 struct LogState {
   std::mutex mutex;
   LogSink sink;
   LogLevel level = LogLevel::warning;
-  bool capturing = false;
-  std::deque<std::string> captured;
+  bool holding = false;
+  std::deque<std::pair<LogLevel, std::string>> held;
 };
 
 // Never destroyed: drivers may log from their threads until the process ends.
@@ -104,28 +106,37 @@ void log_line(LogLevel level, std::string_view line) {
   if (line.empty()) return;
   LogState& log = state();
   const std::lock_guard lock(log.mutex);
-  if (log.capturing && level <= LogLevel::warning) {
-    if (log.captured.size() == captured_lines_max) log.captured.pop_front();
-    log.captured.emplace_back(line);
+  if (log.holding && level <= LogLevel::warning) {
+    if (log.held.size() == held_lines_max) log.held.pop_front();
+    log.held.emplace_back(level, line);
+    return;
   }
   if (log.sink && level <= log.level) log.sink(level, line);
 }
 
 LogCapture::LogCapture() {
   const std::lock_guard lock(state().mutex);
-  SLUICE_ASSERT(!state().capturing);
-  state().capturing = true;
-  state().captured.clear();
+  SLUICE_ASSERT(!state().holding);
+  state().holding = true;
 }
 
 LogCapture::~LogCapture() {
-  const std::lock_guard lock(state().mutex);
-  state().capturing = false;
+  std::deque<std::pair<LogLevel, std::string>> rest;
+  {
+    const std::lock_guard lock(state().mutex);
+    state().holding = false;
+    rest = std::exchange(state().held, {});
+  }
+  for (const auto& [level, line] : rest) log_line(level, line);
 }
 
-std::string LogCapture::text() const {
+std::string LogCapture::take() {
   const std::lock_guard lock(state().mutex);
-  return fmt::format("{}", fmt::join(state().captured, "; "));
+  auto lines = std::exchange(state().held, {});
+  while (lines.size() > quoted_lines_max) lines.pop_front();
+  std::string text;
+  for (const auto& [level, line] : lines) text += (text.empty() ? "" : "; ") + line;
+  return text;
 }
 
 }  // namespace sluice::nic

@@ -20,8 +20,8 @@ void route_library_log();
 /// One line of somebody else, e.g. captured from stderr.
 void log_line(LogLevel level, std::string_view line);
 
-/// Remembers the errors and warnings that are logged while it lives, so that an error message can
-/// tell what the driver said. One at a time.
+/// Holds back the errors and warnings that are logged while it lives, so that the message of a
+/// failure can quote them once. What nobody took is logged at the end. One at a time.
 class LogCapture {
  public:
   LogCapture();
@@ -30,7 +30,7 @@ class LogCapture {
   LogCapture& operator=(const LogCapture&) = delete;
 
   /// The last lines, newest last, joined by "; "; empty when nothing was logged.
-  std::string text() const;
+  std::string take();
 };
 
 }  // namespace sluice::nic

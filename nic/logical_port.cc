@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "nic/ring_port.h"
 
@@ -59,14 +61,19 @@ uint64_t xdp_missed(int socket_fd) {
 
 Result<LogicalPort> LogicalPort::probe(PortPlan plan) {
   LogicalPort port(std::move(plan));
-  for (const EthdevPlan& ethdev : port.plan_.ethdevs) {
-    Result<Ethdev> device = Ethdev::probe(port.plan_, ethdev);
-    if (!device) return fail(device.error().message);
-    port.ethdevs_.push_back(std::move(*device));
-  }
+  if (Status status = port.make_ethdevs(); !status) return fail(status.error().message);
   if (Status status = port.decide_queues(); !status) return fail(status.error().message);
   if (port.plan_.interface) port.all_multicast_ = AllMulticast(port.plan_.interface->index);
   return port;
+}
+
+Status LogicalPort::make_ethdevs() {
+  for (const EthdevPlan& ethdev : plan_.ethdevs) {
+    Result<std::unique_ptr<Ethdev>> device = Ethdev::probe(plan_, ethdev);
+    if (!device) return fail(device.error().message);
+    ethdevs_.push_back(std::move(*device));
+  }
+  return {};
 }
 
 Status LogicalPort::decide_queues() {
@@ -74,7 +81,7 @@ Status LogicalPort::decide_queues() {
     queues_ = static_cast<unsigned>(ethdevs_.size());
     return {};
   }
-  const unsigned available = std::max(1u, ethdevs_.front().queues_max());
+  const unsigned available = std::max(1u, ethdevs_.front()->queues_max());
   if (plan_.queues_exact && plan_.queues_wanted > available) {
     return fail(fmt::format("queues = {}, but the device has {}", plan_.queues_wanted, available));
   }
@@ -83,9 +90,21 @@ Status LogicalPort::decide_queues() {
 }
 
 Status LogicalPort::start(unsigned workers, rte_mempool* pool) {
+  Status status = start_ethdevs(workers, pool);
+  for (int retry = 0; !status && retry < plan_.retries; ++retry) {
+    // All over again: closing one AF_XDP device takes the program from the whole interface.
+    ethdevs_.clear();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    status = make_ethdevs();
+    if (status) status = start_ethdevs(workers, pool);
+  }
+  return status;
+}
+
+Status LogicalPort::start_ethdevs(unsigned workers, rte_mempool* pool) {
   const unsigned per_ethdev = queues_ / static_cast<unsigned>(ethdevs_.size());
-  for (Ethdev& ethdev : ethdevs_) {
-    if (Status status = ethdev.start(plan_, per_ethdev, workers, pool); !status) return status;
+  for (const auto& ethdev : ethdevs_) {
+    if (Status status = ethdev->start(plan_, per_ethdev, workers, pool); !status) return status;
   }
   return {};
 }
@@ -97,15 +116,15 @@ void LogicalPort::close() {
 }
 
 PortInfo LogicalPort::describe() const {
-  const Ethdev& first = ethdevs_.front();
+  const Ethdev& first = *ethdevs_.front();
   PortInfo info;
   info.name = plan_.options.name;
   info.device = plan_.options.device;
   info.id = plan_.id;
   info.queues = queues_;
   info.driver = first.info().driver_name;
-  info.sleeps_on_fd = std::ranges::all_of(
-      ethdevs_, [](const Ethdev& ethdev) { return !ethdev.wait_fds().empty(); });
+  info.sleeps_on_fd =
+      std::ranges::all_of(ethdevs_, [](const auto& ethdev) { return !ethdev->wait_fds().empty(); });
   info.capabilities = capability_names(first.info(), info.sleeps_on_fd);
   info.rss = first.rss();
   if (plan_.interface) {
@@ -125,10 +144,10 @@ PortInfo LogicalPort::describe() const {
 
 std::vector<RxQueue> LogicalPort::rx_queues() const {
   std::vector<RxQueue> queues;
-  for (const Ethdev& ethdev : ethdevs_) {
-    for (uint16_t queue = 0; queue < ethdev.rx_queues(); ++queue) {
-      const int fd = ethdev.wait_fds().empty() ? -1 : ethdev.wait_fds()[queue];
-      queues.push_back({{ethdev.id(), queue}, plan_.id, fd});
+  for (const auto& ethdev : ethdevs_) {
+    for (uint16_t queue = 0; queue < ethdev->rx_queues(); ++queue) {
+      const int fd = ethdev->wait_fds().empty() ? -1 : ethdev->wait_fds()[queue];
+      queues.push_back({{ethdev->id(), queue}, plan_.id, fd});
     }
   }
   return queues;
@@ -136,9 +155,9 @@ std::vector<RxQueue> LogicalPort::rx_queues() const {
 
 std::vector<DeviceQueue> LogicalPort::tx_queues() const {
   std::vector<DeviceQueue> queues;
-  for (const Ethdev& ethdev : ethdevs_) {
-    for (uint16_t queue = 0; queue < ethdev.tx_queues(); ++queue) {
-      queues.push_back({ethdev.id(), queue});
+  for (const auto& ethdev : ethdevs_) {
+    for (uint16_t queue = 0; queue < ethdev->tx_queues(); ++queue) {
+      queues.push_back({ethdev->id(), queue});
     }
   }
   return queues;
@@ -146,9 +165,9 @@ std::vector<DeviceQueue> LogicalPort::tx_queues() const {
 
 DeviceStats LogicalPort::statistics() const {
   DeviceStats total;
-  for (const Ethdev& ethdev : ethdevs_) {
+  for (const auto& ethdev : ethdevs_) {
     rte_eth_stats stats{};
-    if (rte_eth_stats_get(ethdev.id(), &stats) != 0) continue;
+    if (rte_eth_stats_get(ethdev->id(), &stats) != 0) continue;
     total.rx_packets += stats.ipackets;
     total.rx_bytes += stats.ibytes;
     total.tx_packets += stats.opackets;
@@ -156,8 +175,8 @@ DeviceStats LogicalPort::statistics() const {
     total.rx_errors += stats.ierrors;
     total.tx_errors += stats.oerrors;
     total.rx_no_buffer += stats.rx_nombuf;
-    if (plan_.fd_kind == FdKind::xdp_socket && !ethdev.wait_fds().empty()) {
-      for (const int fd : ethdev.wait_fds()) total.rx_missed += xdp_missed(fd);
+    if (plan_.fd_kind == FdKind::xdp_socket && !ethdev->wait_fds().empty()) {
+      for (const int fd : ethdev->wait_fds()) total.rx_missed += xdp_missed(fd);
     } else {
       total.rx_missed += stats.imissed;
     }
@@ -169,7 +188,7 @@ DeviceStats LogicalPort::statistics() const {
     return total;
   }
   rte_eth_link link{};
-  if (rte_eth_link_get_nowait(ethdevs_.front().id(), &link) == 0) {
+  if (rte_eth_link_get_nowait(ethdevs_.front()->id(), &link) == 0) {
     total.link_up = link.link_status == RTE_ETH_LINK_UP;
     if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN) total.link_mbps = link.link_speed;
   }

@@ -2,6 +2,7 @@
 // the ctrl thread.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "nic/ethdev.h"
@@ -25,7 +26,7 @@ class LogicalPort {
 
   const PortPlan& plan() const { return plan_; }
   unsigned queues() const { return queues_; }  // known after probe()
-  int socket() const { return ethdevs_.front().socket(); }
+  int socket() const { return ethdevs_.front()->socket(); }
   /// Packet buffers that its queues hold at most.
   uint32_t buffers() const { return queues_ * plan_.buffers_per_queue; }
 
@@ -37,10 +38,12 @@ class LogicalPort {
 
  private:
   explicit LogicalPort(PortPlan plan) : plan_(std::move(plan)) {}
+  Status make_ethdevs();
+  Status start_ethdevs(unsigned workers, rte_mempool* pool);
   Status decide_queues();
 
   PortPlan plan_;
-  std::vector<Ethdev> ethdevs_;
+  std::vector<std::unique_ptr<Ethdev>> ethdevs_;
   unsigned queues_ = 0;
   AllMulticast all_multicast_;
 };

@@ -99,6 +99,9 @@ Status plan_af_xdp(PortPlan& plan) {
   plan.queues_wanted = queues;
   plan.queues_exact = true;
   plan.fd_kind = FdKind::xdp_socket;
+  // The kernel frees the queues of a closed XDP socket a moment later: a process that replaces
+  // another one may come too early.
+  plan.retries = 5;
   plan.ring_descriptors = af_xdp_descriptors;
   plan.buffers_per_queue = af_xdp_buffers;
   plan.frame_bytes_max = interface.mtu + ethernet_bytes + dpdk_headroom_bytes + xdp_headroom_bytes;

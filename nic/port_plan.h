@@ -31,6 +31,7 @@ struct PortPlan {
   unsigned queues_wanted = 1;  // of the port; the device may have fewer if `queues_exact` is false
   bool queues_exact = false;
   FdKind fd_kind = FdKind::none;
+  int retries = 0;                   // when starting fails, 50 ms apart
   uint32_t ring_descriptors = 1024;  // per RX and TX queue
   uint32_t buffers_per_queue = 0;    // that the device holds at most
   uint32_t frame_bytes_max = 0;      // the largest piece of memory that a frame needs

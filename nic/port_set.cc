@@ -70,6 +70,8 @@ Status OpenPorts::open(const std::vector<PortOptions>& ports, unsigned workers) 
 }
 
 Status OpenPorts::make_pools(unsigned workers) {
+  static unsigned sets = 0;  // pool names are unique in the process
+  ++sets;
   std::map<int, uint32_t> buffers;  // by socket
   uint32_t frame_bytes_max = 0;
   for (const LogicalPort& port : ports_) {
@@ -80,10 +82,11 @@ Status OpenPorts::make_pools(unsigned workers) {
     buffers[worker_socket(worker)] += buffers_per_worker;
   }
   for (const auto& [socket, count] : buffers) {
-    const Result<rte_mempool*> pool = make_buffer_pool({.name = fmt::format("frames{}", socket),
-                                                        .buffers = count + buffers_of_main,
-                                                        .frame_bytes_max = frame_bytes_max,
-                                                        .socket = socket});
+    const Result<rte_mempool*> pool =
+        make_buffer_pool({.name = fmt::format("frames{}.{}", sets, socket),
+                          .buffers = count + buffers_of_main,
+                          .frame_bytes_max = frame_bytes_max,
+                          .socket = socket});
     if (!pool) return fail(pool.error().message);
     pools_[socket] = *pool;
   }

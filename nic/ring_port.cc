@@ -39,7 +39,7 @@ void drain(rte_ring* ring) {
 Result<uint16_t> make_ring_device(const std::string& name, unsigned queues) {
   std::vector<rte_ring*> rx;
   std::vector<rte_ring*> tx;
-  const LogCapture log;
+  LogCapture log;
   for (unsigned queue = 0; queue < queues; ++queue) {
     rx.push_back(make_ring(rx_name(name, queue)));
     tx.push_back(make_ring(tx_name(name, queue)));
@@ -52,7 +52,7 @@ Result<uint16_t> make_ring_device(const std::string& name, unsigned queues) {
   const int id = rte_eth_from_rings(name.c_str(), rx.data(), queues, tx.data(), queues, 0);
   if (id < 0) {
     free_rings(name);
-    return fail(fmt::format("the driver refuses it: {}", log.text()));
+    return fail(fmt::format("the driver refuses it: {}", log.take()));
   }
   return static_cast<uint16_t>(id);
 }

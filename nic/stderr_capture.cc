@@ -4,16 +4,36 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <string_view>
 
 namespace sluice::nic {
+namespace {
+
+// For the signal handler: an abort must not take its own reason along.
+volatile sig_atomic_t real_stderr = -1;
+volatile sig_atomic_t captured_stderr = -1;
+
+void print_captured(int) {
+  std::array<char, 1024> chunk;
+  off_t offset = 0;
+  for (ssize_t got = 0; (got = pread(captured_stderr, chunk.data(), chunk.size(), offset)) > 0;) {
+    if (write(real_stderr, chunk.data(), static_cast<size_t>(got)) < 0) break;
+    offset += got;
+  }
+}
+
+}  // namespace
 
 StderrCapture::StderrCapture() {
   std::fflush(stderr);
   memory_fd_ = memfd_create("stderr", MFD_CLOEXEC);
   if (memory_fd_ < 0) return;  // then the lines simply appear where they always would
   saved_fd_ = dup(STDERR_FILENO);
+  real_stderr = saved_fd_;
+  captured_stderr = memory_fd_;
+  abort_handler_ = std::signal(SIGABRT, print_captured);
   dup2(memory_fd_, STDERR_FILENO);
 }
 
@@ -27,6 +47,7 @@ std::vector<std::string> StderrCapture::stop() {
   } else {
     close(STDERR_FILENO);  // it was closed before
   }
+  std::signal(SIGABRT, abort_handler_);
   std::string text;
   std::array<char, 4096> chunk{};
   lseek(memory_fd_, 0, SEEK_SET);

@@ -1,5 +1,6 @@
 #include "nic/wait_fds.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@ std::vector<int> open_fds() {
     std::from_chars(name.data(), name.data() + name.size(), fd);
     if (fd >= 0) fds.push_back(fd);
   }
+  // The listing was open itself; its number may be the next one to be given out.
+  std::erase_if(fds, [](int fd) { return fcntl(fd, F_GETFD) == -1; });
   std::ranges::sort(fds);
   return fds;
 }
@@ -68,6 +71,10 @@ std::vector<int> WaitFds::opened() const {
     if (!std::ranges::binary_search(before_, fd) && is_kind(fd, kind_)) fds.push_back(fd);
   }
   return fds;
+}
+
+void close_leaked_xdp_socket(int fd) {
+  if (is_socket_of(fd, AF_XDP)) close(fd);
 }
 
 }  // namespace sluice::nic

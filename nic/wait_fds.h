@@ -23,4 +23,8 @@ class WaitFds {
   std::vector<int> before_;
 };
 
+/// Closes an XDP socket that its driver has left open; nothing when it is closed already. (The
+/// AF_XDP driver of DPDK 22.11 does, and the kernel would keep the interface's queue taken.)
+void close_leaked_xdp_socket(int fd);
+
 }  // namespace sluice::nic
