@@ -84,6 +84,7 @@ template <typename Tuple>
 Lifecycle Connections<Tuple>::close(uint32_t index) {
   const Record& record = table_[index];
   const bool active = is_active(record);
+  table_.prefetch_erase(index);  // four cache misses at once instead of one after another
   wheel_of(record.state).remove(index);
   table_.erase(index);
   return active ? Lifecycle::ended : Lifecycle::same;

@@ -94,6 +94,12 @@ class FlowTable {
   /// The record's state becomes `free`; its index may be given out by the next insert.
   void erase(uint32_t index);
 
+  /// What erase() of this record will touch. Worth it when other work comes between.
+  void prefetch_erase(uint32_t index) const {
+    prefetch_bucket(hash_of(index));
+    prefetch_bucket(hash_of(index | direction_bit));
+  }
+
   Record& operator[](uint32_t index) { return records_[index]; }
   const Record& operator[](uint32_t index) const { return records_[index]; }
   Record* records() { return records_; }
@@ -104,6 +110,10 @@ class FlowTable {
   /// Inserts that failed although a record was free: both buckets of a key and all that their
   /// entries could move to were full.
   uint64_t collisions() const { return collisions_; }
+  /// Entries that had to move to their other bucket to make room for another's.
+  uint64_t displaced() const { return displaced_; }
+  /// Entries that live in their second bucket now. Walks the whole index: cold.
+  uint64_t overflowed() const;
 
  private:
   static constexpr uint32_t direction_bit = 1u << 31;
@@ -141,8 +151,13 @@ class FlowTable {
     return {};
   }
 
+  uint64_t hash_of(BucketEntry entry) const {
+    const Record& record = records_[entry & index_mask];
+    return hash((entry & direction_bit) != 0 ? record.from_backend : record.from_client,
+                record.protocol);
+  }
+
   static uint32_t buckets_for(uint32_t flows_max);
-  uint64_t hash_of(BucketEntry entry) const;
   bool link(BucketEntry entry, uint64_t hash);
   void unlink(BucketEntry entry, uint64_t hash);
   bool make_room(uint32_t bucket);
@@ -157,6 +172,7 @@ class FlowTable {
   uint32_t high_water_ = 0;
   uint32_t free_head_ = no_flow;  // chained through wheel_next
   uint64_t collisions_ = 0;
+  uint64_t displaced_ = 0;
   AesHash hasher_;
 };
 

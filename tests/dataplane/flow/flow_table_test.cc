@@ -145,7 +145,11 @@ void fill_and_churn(uint32_t flows_max, uint32_t churn, Random& random) {
     ASSERT_EQ(fixture.find(flows[i].second).direction, Direction::from_backend);
     ASSERT_EQ(fixture.find(random_tuple<Tuple>(random)).index, no_flow);
   }
+  std::printf("%u flows: %.2f %% of entries in their second bucket, %.4f %% of inserts moved one\n",
+              flows_max, 50.0 * static_cast<double>(fixture.table.overflowed()) / flows_max,
+              100.0 * static_cast<double>(fixture.table.displaced()) / (flows_max + churn));
   for (uint32_t i = 0; i < flows_max; ++i) fixture.table.erase(i);
+  ASSERT_EQ(fixture.table.overflowed(), 0u);
   for (uint32_t i = 0; i < flows_max; ++i) ASSERT_EQ(fixture.find(flows[i].first).index, no_flow);
   // An index without a trace left behind: it fills to the last record once more.
   for (uint32_t i = 0; i < flows_max; ++i) {
