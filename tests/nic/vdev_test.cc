@@ -185,8 +185,8 @@ TEST(Ports, SayWhatIsWrong) {
                        "refuses it: ",
                        0),
             0u);
-  EXPECT_EQ(open_error({{"front", "net_memif0,nonsense=1", 0}})
-                .rfind("port front: net_memif0,nonsense=1: the driver refuses it: ", 0),
+  EXPECT_EQ(open_error({{"front", "net_af_packet0,iface=nope", 0}})
+                .rfind("port front: net_af_packet0,iface=nope: the driver refuses it: ", 0),
             0u);
   log_lines().take();
   // A port that cannot open takes no other with it into the next try.
