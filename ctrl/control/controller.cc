@@ -1,0 +1,245 @@
+#include "ctrl/control/controller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ctrl/compile/pool_status.h"
+#include "ctrl/config/changes.h"
+#include "ctrl/control/config_lookup.h"
+#include "ctrl/control/proof_plan.h"
+#include "ctrl/runtime/log.h"
+
+namespace sluice::ctrl {
+namespace {
+
+std::unexpected<Refusal> refuse(std::string message) {
+  return std::unexpected(Refusal{Refusal::Kind::refused, std::move(message), {}});
+}
+
+}  // namespace
+
+Config Controller::with_start_sections(Config config) const {
+  config.node = start_config_.node;
+  config.ports = start_config_.ports;
+  config.control = start_config_.control;
+  config.admin = start_config_.admin;
+  return config;
+}
+
+std::expected<Config, Refusal> Controller::parse(const Content& content) const {
+  ParseOutcome outcome = parse_config(content.text, content.file);
+  if (outcome.errors.empty()) return std::move(outcome.config);
+  const size_t count = outcome.errors.size();
+  std::string message = fmt::format("{} has {} mistake{}; the first is {}", content.file, count,
+                                    count == 1 ? "" : "s", to_string(outcome.errors.front()));
+  return std::unexpected(
+      Refusal{Refusal::Kind::refused, std::move(message), std::move(outcome.errors)});
+}
+
+Result<std::shared_ptr<const model::Snapshot>> Controller::compile_now(Registry& registry,
+                                                                       const Config& config,
+                                                                       uint64_t generation) const {
+  Observed observed = observed_;
+  observed.generation = generation;
+  observed.revision++;
+  return compile(without_drained_pools(config), observed, registry, snapshot_.get());
+}
+
+std::expected<Controller::Candidate, Refusal> Controller::consider(const Change& change,
+                                                                   uint64_t generation) const {
+  Candidate candidate;
+  if (change.content.text == content_.text) {
+    candidate.base = base_;
+  } else {
+    auto parsed = parse(change.content);
+    if (!parsed) return std::unexpected(parsed.error());
+    candidate.base = std::move(*parsed);
+  }
+  candidate.restart_required = restart_required(start_config_, candidate.base);
+  auto config = apply_overlay(candidate.base, change.content.overlay);
+  if (!config) return refuse(config.error().message);
+  candidate.config = with_start_sections(std::move(*config));
+  candidate.changes = describe_changes(config_, candidate.config);
+  for (std::string& line : warnings(candidate.config)) candidate.changes.push_back(std::move(line));
+  candidate.registry = registry_;
+  auto snapshot = compile_now(candidate.registry, candidate.config, generation);
+  if (!snapshot) return refuse(snapshot.error().message);
+  candidate.snapshot = std::move(*snapshot);
+  return candidate;
+}
+
+void Controller::change(std::expected<Change, Error> change, const ChangeOptions& options,
+                        ChangeDone done) {
+  if (options.expect_generation && *options.expect_generation != generation()) {
+    return done(std::unexpected(
+        Refusal{Refusal::Kind::conflict,
+                fmt::format("generation {} was expected, but {} is served; look at what changed "
+                            "and ask again",
+                            *options.expect_generation, generation()),
+                {}}));
+  }
+  if (!change) return done(refuse(change.error().message));
+  auto candidate = consider(*change, around_.store.next_number());
+  if (!candidate) return done(std::unexpected(candidate.error()));
+  if (options.dry_run) {
+    ChangeResult result{.generation = generation(),
+                        .changes = std::move(candidate->changes),
+                        .restart_required = std::move(candidate->restart_required),
+                        .moved = moved_slots(*snapshot_, *candidate->snapshot),
+                        .proof = nullptr};
+    return done(std::move(result));
+  }
+  make(*change, std::move(*candidate), options, std::move(done));
+}
+
+Status Controller::commit(const Change& change, const Candidate& candidate,
+                          const ChangeOptions& options, uint64_t number) {
+  Generation generation;
+  generation.number = number;
+  generation.time = wall_time_now();
+  generation.author = options.author;
+  generation.verb = change.verb;
+  generation.reason = options.reason;
+  generation.file = change.content.file;
+  generation.text = change.content.text;
+  generation.overlay = change.content.overlay;
+  generation.changes = candidate.changes;
+  return around_.store.commit(generation);
+}
+
+void Controller::make(const Change& change, Candidate candidate, const ChangeOptions& options,
+                      ChangeDone done) {
+  const std::string asked_at = wall_time_now();
+  const uint64_t number = candidate.snapshot->generation;
+  if (auto committed = commit(change, candidate, options, number); !committed) {
+    log_error("control", "a change was refused", {{"error", committed.error().message}});
+    return done(refuse(committed.error().message));
+  }
+  // From here on nothing can fail: the change is on the disk, a restart would serve it.
+  const Config before = std::exchange(config_, std::move(candidate.config));
+  content_ = change.content;
+  base_ = std::move(candidate.base);
+  registry_ = std::move(candidate.registry);
+  around_.node.serve(config_);
+  refresh_observed();
+  observed_.generation = number;
+  closed_.update(config_, registry_, revision() + 1);
+  fences_.keep_only(closed_, drained_backends());
+  proofs_.before_publish(number, [&](uint16_t ref) { return closed_.since(ref) == 0; });
+  window_.clear();
+
+  // Once more, with what serve() learned about new backends; the first one stands in for it.
+  auto snapshot = compile_now(registry_, config_, number);
+  snapshot_ = snapshot ? std::move(*snapshot) : std::move(candidate.snapshot);
+  observed_.revision = snapshot_->revision;
+  ProofPlan plan = plan_of(change, options.existing, before);
+  plan.asked_at = asked_at;
+  if (options.existing == Existing::reset) fences_.end_now(plan, revision());
+  if (options.existing == Existing::drain) {
+    fences_.end_at(plan, now_ns() + options.drain_ms * 1'000'000);
+  }
+  Sample at_publish = proofs_.sample(plan);
+  plan.published_at = wall_time_now();
+  plan.published_ns = now_ns();
+  publish(fences_.apply(std::move(snapshot_)));
+  arm_deadline();
+
+  log_info("control", "generation",
+           {{"generation", number},
+            {"verb", change.verb},
+            {"author", options.author.user},
+            {"reason", options.reason},
+            {"changes", candidate.changes.size()}});
+  around_.events.emit("generation", {{"generation", number},
+                                     {"verb", change.verb},
+                                     {"author", options.author.user},
+                                     {"uid", options.author.uid},
+                                     {"reason", options.reason},
+                                     {"changes", candidate.changes}});
+  ChangeResult result{.generation = number,
+                      .changes = std::move(candidate.changes),
+                      .restart_required = std::move(candidate.restart_required),
+                      .moved = {},
+                      .proof = nullptr};
+  proofs_.open(std::move(plan), std::move(at_publish), options.wait_ms,
+               [result = std::move(result), done = std::move(done)](Proof proof) mutable {
+                 result.proof = std::move(proof.json);
+                 done(std::move(result));
+               });
+}
+
+void Controller::rollback(std::optional<uint64_t> generation, const ChangeOptions& options,
+                          ChangeDone done) {
+  const auto& numbers = around_.store.numbers();
+  if (!generation) {
+    const auto at = std::ranges::lower_bound(numbers, this->generation());
+    if (at == numbers.begin()) {
+      return done(refuse(fmt::format("there is no generation before {}", this->generation())));
+    }
+    generation = *std::prev(at);
+  }
+  if (*generation == this->generation()) {
+    return done(refuse(fmt::format("generation {} is the one that is served", *generation)));
+  }
+  auto old = around_.store.load(*generation);
+  if (!old) return done(refuse(old.error().message));
+  change(rollback_change(*old), options, std::move(done));
+}
+
+Status Controller::verify(const std::string& route, uint64_t wait_ms, ProofDone done) {
+  if (!route.empty() && find_route(config_, route) == nullptr) {
+    return fail(fmt::format("there is no route {}", route));
+  }
+  Change question = apply_change(content_.text, content_.file);
+  question.verb = "verify";
+  question.route = route;
+  ProofPlan plan = plan_of(question, Existing::keep, config_);
+  plan.asked_at = wall_time_now();
+  plan.published_ns = published_ns_;
+  std::map<std::string, uint16_t> refs;
+  for (const ProofPool& pool : plan.pools) {
+    refs.emplace(fmt::format("{}/{}/{}", pool.key.route, pool.key.rule, pool.key.pool), pool.ref);
+  }
+  Sample now = proofs_.sample(plan);
+  proofs_.ask(std::move(plan), std::move(now), wait_ms,
+              [this, refs = std::move(refs), done = std::move(done)](Proof proof) {
+                window_.annotate(proof.json, refs, now_ns(), decisions_now());
+                done(std::move(proof));
+              });
+  return {};
+}
+
+ProofPlan Controller::plan_of(const Change& change, Existing existing, const Config& before) const {
+  const auto ids = backend_ids();
+  return make_plan({.change = change,
+                    .existing = existing,
+                    .before = before,
+                    .after = config_,
+                    .snapshot = *snapshot_,
+                    .registry = registry_,
+                    .closed = closed_,
+                    .backend_ids = ids});
+}
+
+std::map<BackendKey, uint16_t> Controller::backend_ids() const {
+  std::map<BackendKey, uint16_t> ids;
+  for (const PoolStatus& pool : pool_status(config_, observed_, registry_)) {
+    for (const BackendStatus& backend : pool.backends) {
+      if (backend.id != model::no_backend) ids[{pool.name, backend.endpoint}] = backend.id;
+    }
+  }
+  return ids;
+}
+
+std::set<uint16_t> Controller::drained_backends() const {
+  std::set<uint16_t> drained;
+  for (const PoolStatus& pool : pool_status(config_, observed_, registry_)) {
+    for (const BackendStatus& backend : pool.backends) {
+      if (backend.state == BackendState::drained) drained.insert(backend.id);
+    }
+  }
+  return drained;
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,177 @@
+// Controller: the one place that changes what is served. It owns the configuration, its
+// identities and the published snapshot; every verb is all or nothing:
+//
+//   parse → overlay → compile → commit to disk → publish → proof
+//
+// What the node learns (health, next hops) and what time brings (drain deadlines, connections
+// that ended) publishes again under the same generation. ctrl thread only.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctrl/compile/compile.h"
+#include "ctrl/compile/moved_slots.h"
+#include "ctrl/control/change.h"
+#include "ctrl/control/closed_refs.h"
+#include "ctrl/control/event_hub.h"
+#include "ctrl/control/fences.h"
+#include "ctrl/control/node.h"
+#include "ctrl/control/proof_keeper.h"
+#include "ctrl/control/sampler.h"
+#include "ctrl/control/share_window.h"
+#include "ctrl/control/state_store.h"
+#include "dataplane/engine.h"
+
+namespace sluice::ctrl {
+
+inline constexpr uint64_t drain_default_ms = 30'000;
+
+/// How a change is to be made, whatever it is.
+struct ChangeOptions {
+  Author author;
+  std::string reason;
+  uint64_t wait_ms = 5000;
+  Existing existing = Existing::keep;
+  uint64_t drain_ms = drain_default_ms;
+  std::optional<uint64_t> expect_generation;
+  bool dry_run = false;
+};
+
+struct ChangeResult {
+  uint64_t generation = 0;
+  std::vector<std::string> changes;
+  std::vector<std::string> restart_required;
+  std::vector<MovedSlots> moved;  // dry run only
+  Json proof;                     // null for a dry run
+};
+
+struct Refusal {
+  enum class Kind : uint8_t { refused, conflict } kind = Kind::refused;
+  std::string message;              // one sentence
+  std::vector<ConfigError> errors;  // of a file
+};
+
+using ChangeDone = std::function<void(std::expected<ChangeResult, Refusal> result)>;
+
+/// Where the controller lives. All of it outlives the controller.
+struct Surroundings {
+  EventLoop& loop;
+  dataplane::Engine& engine;
+  StateStore& store;
+  Node& node;
+  EventHub& events;
+  NowNs now_ns;
+};
+
+struct StartContent {
+  Config config;  // of the file that sluiced was started with
+  std::string text;
+  std::string file;
+  std::vector<model::Port> ports;
+  HashKey decision_key;
+};
+
+class Controller {
+ public:
+  /// Loads the newest generation, or commits the file as generation 1, and compiles it.
+  static Result<std::unique_ptr<Controller>> create(const Surroundings& around, StartContent start);
+  ~Controller();
+
+  /// Starts the engine on the first snapshot, and the upkeep.
+  Status start();
+
+  /// `done` is called once, maybe before this returns (when refused).
+  void change(std::expected<Change, Error> change, const ChangeOptions& options, ChangeDone done);
+  void rollback(std::optional<uint64_t> generation, const ChangeOptions& options, ChangeDone done);
+  /// Whether every worker serves the newest snapshot, and that is what was asked.
+  Result<void> verify(const std::string& route, uint64_t wait_ms, ProofDone done);
+
+  /// Health or next hops changed: publishes soon, once for many calls.
+  void node_changed();
+
+  const Config& config() const { return config_; }
+  const Config& start_config() const { return start_config_; }
+  const Content& content() const { return content_; }
+  const model::Snapshot& snapshot() const { return *snapshot_; }
+  const Registry& registry() const { return registry_; }
+  const Observed& observed() const { return observed_; }
+  const Sampler& sampler() const { return sampler_; }
+  const ProofKeeper& proofs() const { return proofs_; }
+  StateStore& store() { return around_.store; }
+  const Node& node() const { return around_.node; }
+  dataplane::Engine& engine() const { return around_.engine; }
+  uint64_t generation() const { return observed_.generation; }
+  uint64_t revision() const { return observed_.revision; }
+  uint64_t now_ns() const { return around_.now_ns(); }
+  /// Every worker serves the newest snapshot.
+  bool all_acknowledged() const;
+
+ private:
+  /// A change that was computed but not made.
+  struct Candidate {
+    Config base;    // the text alone
+    Config config;  // with overlay, and the running node, port, control and admin sections
+    Registry registry;
+    std::shared_ptr<const model::Snapshot> snapshot;
+    std::vector<std::string> changes;
+    std::vector<std::string> restart_required;
+  };
+
+  Controller(const Surroundings& around, StartContent start);
+  Status load_or_commit_first(const std::string& text, const std::string& file);
+  Status take_up(const Generation& generation);
+  void warn_if_file_differs() const;
+  Result<std::shared_ptr<const model::Snapshot>> compile_now(Registry& registry,
+                                                             const Config& config,
+                                                             uint64_t generation) const;
+
+  std::expected<Candidate, Refusal> consider(const Change& change, uint64_t generation) const;
+  std::expected<Config, Refusal> parse(const Content& content) const;
+  Config with_start_sections(Config config) const;
+  void make(const Change& change, Candidate candidate, const ChangeOptions& options,
+            ChangeDone done);
+  Status commit(const Change& change, const Candidate& candidate, const ChangeOptions& options,
+                uint64_t number);
+  ProofPlan plan_of(const Change& change, Existing existing, const Config& before) const;
+  std::map<BackendKey, uint16_t> backend_ids() const;
+  std::set<uint16_t> drained_backends() const;
+  void publish(std::shared_ptr<const model::Snapshot> snapshot);
+
+  // Upkeep (controller_upkeep.cc).
+  void refresh_observed();
+  void republish();
+  void arm_deadline();
+  void arm_tick();
+  void tick();
+  void note_lingering();
+  bool release_lingering();
+  uint64_t slowest_revision() const;
+  ShareWindow::Decisions decisions_now() const;
+
+  Surroundings around_;
+  Config start_config_;
+  Sampler sampler_;
+  ProofKeeper proofs_;
+  Content content_;
+  Config base_;
+  Config config_;
+  Registry registry_;
+  Observed observed_;
+  std::shared_ptr<const model::Snapshot> snapshot_;
+  uint64_t published_ns_ = 0;
+  ClosedRefs closed_;
+  Fences fences_;
+  ShareWindow window_;
+  std::map<uint16_t, uint64_t> lingering_backends_;  // id → first revision without it
+  std::map<uint16_t, uint64_t> lingering_refs_;
+  bool first_generation_ = false;
+  OperationId republish_ = 0, tick_ = 0, deadline_ = 0;
+};
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,167 @@
+// What keeps the served snapshot true between changes: health and next hops, drain deadlines, and
+// identities whose last connection has ended.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "ctrl/control/controller.h"
+#include "ctrl/runtime/log.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto republish_delay = 2ms;  // takes a burst of events as one
+constexpr auto tick_interval = 1s;
+
+}  // namespace
+
+uint64_t Controller::slowest_revision() const {
+  uint64_t slowest = ~0ull;
+  for (unsigned worker = 0; worker < around_.engine.worker_count(); worker++) {
+    slowest = std::min(slowest, around_.engine.acknowledgement(worker).revision);
+  }
+  return slowest;
+}
+
+bool Controller::all_acknowledged() const { return slowest_revision() >= revision(); }
+
+void Controller::publish(std::shared_ptr<const model::Snapshot> snapshot) {
+  snapshot_ = std::move(snapshot);
+  observed_.revision = snapshot_->revision;
+  published_ns_ = now_ns();
+  around_.engine.publish(snapshot_);
+  note_lingering();
+}
+
+void Controller::refresh_observed() {
+  const std::set<BackendKey> was_down = std::exchange(observed_.down, around_.node.down());
+  const auto tell_health = [&](const BackendKey& backend, std::string_view state) {
+    const HealthState* health = around_.node.health(backend);
+    const std::string reason = health == nullptr ? "" : health->reason;
+    around_.events.emit("health", {{"pool", backend.pool},
+                                   {"backend", to_string(backend.endpoint)},
+                                   {"state", state},
+                                   {"reason", reason}});
+    log(state == "up" ? LogLevel::info : LogLevel::warn, "control", "backend health",
+        {{"pool", backend.pool},
+         {"backend", to_string(backend.endpoint)},
+         {"state", state},
+         {"reason", reason}});
+  };
+  for (const BackendKey& backend : observed_.down) {
+    if (!was_down.contains(backend)) tell_health(backend, "down");
+  }
+  for (const BackendKey& backend : was_down) {
+    if (!observed_.down.contains(backend)) tell_health(backend, "up");
+  }
+  const auto were = std::exchange(observed_.next_hops, around_.node.next_hops());
+  for (const auto& [address, next_hop] : observed_.next_hops) {
+    const auto was = were.find(address);
+    if (was != were.end() && was->second == next_hop) continue;
+    around_.events.emit("neighbour", {{"address", to_string(address)},
+                                      {"resolved", next_hop.resolved},
+                                      {"mac", to_string(next_hop.destination)},
+                                      {"detail", around_.node.describe_next_hop(address)}});
+  }
+}
+
+void Controller::node_changed() {
+  if (republish_ != 0) return;
+  republish_ = around_.loop.after(republish_delay, [this](int) {
+    republish_ = 0;
+    refresh_observed();
+    republish();
+  });
+}
+
+void Controller::republish() {
+  auto snapshot = compile_now(registry_, config_, generation());
+  if (!snapshot) {
+    // The same configuration compiled before; the tables in use stay.
+    return log_error("control", "the tables could not be renewed",
+                     {{"error", snapshot.error().message}});
+  }
+  publish(fences_.apply(std::move(*snapshot)));
+}
+
+void Controller::arm_deadline() {
+  around_.loop.cancel(std::exchange(deadline_, 0));
+  const auto next_ns = fences_.next_deadline_ns();
+  if (!next_ns) return;
+  const uint64_t now = now_ns();
+  const std::chrono::nanoseconds delay(*next_ns > now ? *next_ns - now : 0);
+  deadline_ = around_.loop.after(delay, [this](int) {
+    deadline_ = 0;
+    if (fences_.expire(now_ns(), revision() + 1)) republish();
+    arm_deadline();
+  });
+}
+
+void Controller::arm_tick() {
+  tick_ = around_.loop.after(tick_interval, [this](int) {
+    tick();
+    arm_tick();
+  });
+}
+
+void Controller::tick() {
+  around_.engine.reclaim();
+  if (release_lingering()) republish();
+  if (!all_acknowledged()) return;
+  fences_.forget_empty(sampler_);
+  window_.add(now_ns(), decisions_now());
+}
+
+ShareWindow::Decisions Controller::decisions_now() const {
+  ShareWindow::Decisions decisions;
+  for (const auto& [key, ref] : registry_.refs()) decisions[ref] = sampler_.ref(ref).decisions;
+  return decisions;
+}
+
+void Controller::note_lingering() {
+  std::map<uint16_t, uint64_t> backends;
+  for (const BackendIdentity& backend : registry_.lingering()) {
+    const auto since = lingering_backends_.find(backend.id);
+    backends[backend.id] = since == lingering_backends_.end() ? revision() : since->second;
+  }
+  lingering_backends_ = std::move(backends);
+  std::set<uint16_t> configured;
+  for (const model::Route& route : snapshot_->routes) {
+    for (const model::Rule& rule : route.rules) {
+      for (const model::PoolRef& pool : rule.pools) configured.insert(pool.ref);
+    }
+  }
+  std::map<uint16_t, uint64_t> refs;
+  for (const auto& [key, ref] : registry_.refs()) {
+    if (configured.contains(ref)) continue;
+    const auto since = lingering_refs_.find(ref);
+    refs[ref] = since == lingering_refs_.end() ? revision() : since->second;
+  }
+  lingering_refs_ = std::move(refs);
+}
+
+bool Controller::release_lingering() {
+  const uint64_t slowest = slowest_revision();
+  bool released = false;
+  for (const auto& [id, since] : lingering_backends_) {
+    if (slowest < since || proofs_.watches_backend(id) || sampler_.backend(id).active() > 0) {
+      continue;
+    }
+    registry_.release_backend(id);
+    sampler_.backend_released(id);
+    released = true;
+  }
+  for (const auto& [ref, since] : lingering_refs_) {
+    if (slowest < since || proofs_.watches_ref(ref) || sampler_.ref(ref).active() > 0) continue;
+    registry_.release_ref(ref);
+    sampler_.ref_released(ref);
+    closed_.forget(ref);
+    released = true;
+  }
+  return released;
+}
+
+}  // namespace sluice::ctrl

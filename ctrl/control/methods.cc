@@ -1,0 +1,231 @@
+#include "ctrl/control/methods.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+
+#include "ctrl/config/changes.h"
+#include "ctrl/control/config_view.h"
+#include "ctrl/control/explain.h"
+#include "ctrl/control/history_view.h"
+#include "ctrl/control/params.h"
+
+namespace sluice::ctrl {
+namespace {
+
+struct Call {
+  const MethodContext& context;
+  const RpcRequest& request;
+  const Author& author;
+  Respond respond;
+
+  Controller& controller() const { return context.controller; }
+};
+
+using Method = void (*)(Call call);
+
+std::unexpected<RpcError> refused(std::string message) {
+  return std::unexpected(RpcError{rpc_refused, std::move(message), nullptr});
+}
+
+Json errors_json(const std::vector<ConfigError>& errors) {
+  Json list = Json::array();
+  for (const ConfigError& error : errors) {
+    list.push_back({{"file", error.file},
+                    {"line", error.line},
+                    {"column", error.column},
+                    {"key", error.key},
+                    {"message", error.message}});
+  }
+  return list;
+}
+
+RpcResult change_answer(const std::expected<ChangeResult, Refusal>& result, bool dry_run) {
+  if (!result) {
+    const Refusal& refusal = result.error();
+    RpcError error{rpc_refused, refusal.message, nullptr};
+    if (refusal.kind == Refusal::Kind::conflict) error.code = rpc_conflict;
+    if (!refusal.errors.empty()) error.data = {{"errors", errors_json(refusal.errors)}};
+    return std::unexpected(std::move(error));
+  }
+  Json answer = {{"generation", result->generation},
+                 {"changes", result->changes},
+                 {"restart_required", result->restart_required}};
+  if (!dry_run) {
+    answer["proof"] = result->proof;
+    return answer;
+  }
+  Json moved = Json::array();
+  for (const MovedSlots& move : result->moved) {
+    moved.push_back({{"route", move.route},
+                     {"rule", move.rule},
+                     {"slots_moved", move.slots_moved},
+                     {"share", move.share()}});
+  }
+  answer["moved"] = std::move(moved);
+  answer["dry_run"] = true;
+  return answer;
+}
+
+ChangeDone answer_with(Respond respond, bool dry_run) {
+  return [respond = std::move(respond), dry_run](std::expected<ChangeResult, Refusal> result) {
+    respond(change_answer(result, dry_run));
+  };
+}
+
+void apply(Call call) {
+  Params params(call.request.params);
+  Change change = apply_change(params.text("text"), params.text_or("file", "config"));
+  const ChangeOptions options = params.change_options(call.author);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  call.controller().change(std::move(change), options,
+                           answer_with(std::move(call.respond), options.dry_run));
+}
+
+void weight(Call call) {
+  Params params(call.request.params);
+  const std::string route = params.text("route");
+  const auto rule = static_cast<uint32_t>(params.number_or("rule", 0, ~0u));
+  const auto weights = params.numbers("weights", weight_max);
+  const ChangeOptions options = params.change_options(call.author);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  Controller& controller = call.controller();
+  controller.change(weight_change(controller.content(), controller.config(), route, rule, weights),
+                    options, answer_with(std::move(call.respond), options.dry_run));
+}
+
+void switch_to(Call call) {
+  Params params(call.request.params);
+  const std::string route = params.text("route"), pool = params.text("to");
+  const ChangeOptions options = params.change_options(call.author);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  Controller& controller = call.controller();
+  controller.change(switch_change(controller.content(), controller.config(), route, pool), options,
+                    answer_with(std::move(call.respond), options.dry_run));
+}
+
+void drain(Call call) {
+  Params params(call.request.params);
+  const std::string target = params.text("target");
+  const bool undo = params.flag("undo");
+  const ChangeOptions options = params.change_options(call.author);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  Controller& controller = call.controller();
+  controller.change(drain_change(controller.content(), controller.config(), target, undo), options,
+                    answer_with(std::move(call.respond), options.dry_run));
+}
+
+void rollback(Call call) {
+  Params params(call.request.params);
+  const auto generation = params.maybe_number("generation");
+  const ChangeOptions options = params.change_options(call.author);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  call.controller().rollback(generation, options,
+                             answer_with(std::move(call.respond), options.dry_run));
+}
+
+void verify(Call call) {
+  Params params(call.request.params);
+  const std::string route = params.text_or("route", "");
+  const uint64_t wait_ms = params.number_or("wait_ms", 5000, wait_ms_max);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  auto asked = call.controller().verify(route, wait_ms, [respond = call.respond](Proof proof) {
+    respond(Json{{"proof", std::move(proof.json)}});
+  });
+  if (!asked) call.respond(refused(asked.error().message));
+}
+
+void check(Call call) {
+  Params params(call.request.params);
+  const std::string text = params.text("text"), file = params.text_or("file", "config");
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  const ParseOutcome outcome = parse_config(text, file);
+  call.respond(Json{{"valid", outcome.errors.empty()}, {"errors", errors_json(outcome.errors)}});
+}
+
+void diff(Call call) {
+  Params params(call.request.params);
+  const std::string text = params.text("text"), file = params.text_or("file", "config");
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  // A dry run that says no more than the differences.
+  ChangeOptions options;
+  options.dry_run = true;
+  call.controller().change(
+      apply_change(text, file), options,
+      [respond = call.respond](std::expected<ChangeResult, Refusal> result) {
+        if (!result) return respond(change_answer(result, true));
+        respond(Json{{"changes", result->changes}, {"restart_required", result->restart_required}});
+      });
+}
+
+void get(Call call) {
+  Params params(call.request.params);
+  const std::string kind = params.text("kind"), name = params.text_or("name", "");
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  auto items = config_view(call.controller(), kind, name);
+  if (!items) return call.respond(refused(items.error().message));
+  call.respond(std::move(*items));
+}
+
+void status(Call call) {
+  Params params(call.request.params);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  call.respond(status_view(call.controller(), call.context.identity));
+}
+
+void history(Call call) {
+  Params params(call.request.params);
+  const uint64_t limit = params.number_or("limit", 20, history_limit_max);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  call.respond(history_view(call.controller(), limit));
+}
+
+void flows(Call call) {
+  Params params(call.request.params);
+  FlowFilter filter;
+  filter.limit = static_cast<uint32_t>(params.number_or("limit", 100, ~0u));
+  filter.cursor = params.number_or("cursor", 0, ~0ull);
+  filter.pool = params.text_or("pool", "");
+  filter.backend = params.text_or("backend", "");
+  filter.route = params.text_or("route", "");
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  call.context.flows.list(filter, [respond = call.respond](Result<Json> page) {
+    if (!page) return respond(refused(page.error().message));
+    respond(std::move(*page));
+  });
+}
+
+void explain_tuple(Call call) {
+  Params params(call.request.params);
+  const std::string protocol = params.text("protocol"), source = params.text("source"),
+                    destination = params.text("destination");
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  auto answer = explain(call.controller(), protocol, source, destination);
+  if (!answer) return call.respond(refused(answer.error().message));
+  call.respond(std::move(*answer));
+}
+
+const std::unordered_map<std::string, Method>& methods() {
+  static const std::unordered_map<std::string, Method> table = {
+      {"status", status},          {"config.check", check}, {"config.apply", apply},
+      {"config.diff", diff},       {"config.get", get},     {"route.weight", weight},
+      {"route.switch", switch_to}, {"rollback", rollback},  {"pool.drain", drain},
+      {"history", history},        {"verify", verify},      {"flows", flows},
+      {"explain", explain_tuple}};
+  return table;
+}
+
+}  // namespace
+
+RpcHandler make_methods(const MethodContext& context) {
+  return [context](const RpcRequest& request, const Author& author, Respond respond) {
+    const auto method = methods().find(request.method);
+    if (method == methods().end()) {
+      return respond(std::unexpected(
+          RpcError{rpc_no_method, fmt::format("there is no method {}", request.method), nullptr}));
+    }
+    method->second({context, request, author, std::move(respond)});
+  };
+}
+
+}  // namespace sluice::ctrl

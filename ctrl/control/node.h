@@ -1,0 +1,31 @@
+// Node: what the controller asks of the machine around it: the kernel's addresses and neighbours,
+// and the health probes. ctrl thread only.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "ctrl/compile/registry.h"
+#include "ctrl/config/config.h"
+#include "ctrl/runtime/health.h"
+#include "dataplane/model/snapshot.h"
+
+namespace sluice::ctrl {
+
+class Node {
+ public:
+  virtual ~Node() = default;
+
+  /// `config` is what is served now: virtual addresses, probes and next hops follow it.
+  virtual void serve(const Config& config) = 0;
+
+  virtual const std::map<IpAddress, model::NextHop>& next_hops() const = 0;
+  /// How an address is reached, or why it is not.
+  virtual std::string describe_next_hop(const IpAddress& address) const = 0;
+  virtual std::set<BackendKey> down() const = 0;
+  /// Null for a backend that is not probed.
+  virtual const HealthState* health(const BackendKey& backend) const = 0;
+};
+
+}  // namespace sluice::ctrl

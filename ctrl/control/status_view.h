@@ -1,0 +1,32 @@
+// The answer of `status`: what is served now, by every worker. ctrl thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ctrl/control/controller.h"
+#include "nic/port_set.h"
+
+namespace sluice::ctrl {
+
+/// Who this process is and which devices it has; set up once at start.
+struct Identity {
+  std::string version;
+  uint64_t started_ns = 0;           // CLOCK_MONOTONIC
+  std::vector<nic::PortInfo> ports;  // by port id
+  std::vector<std::string> taps;     // by port id
+  std::function<nic::DeviceStats(uint8_t port)> device_stats;
+};
+
+Json status_view(const Controller& controller, const Identity& identity);
+
+/// Busy share of a worker since it started, 0..100.
+double busy_percent(const dataplane::WorkerCounters& counters);
+
+/// "80" or "8000-8099".
+Json port_json(const ListenerConfig& listener);
+std::string protocol_name(uint8_t protocol);
+
+}  // namespace sluice::ctrl
