@@ -161,9 +161,6 @@ void backend_changes(const PoolConfig& before, const PoolConfig& after, Changes&
     changes.line(subject + (backend.drained ? " drained" : " no longer drained"));
   };
   changes.match(before.backends, after.backends, endpoint_of, only, both);
-  if (changes.reordered()) {
-    changes.line(fmt::format("pool {}: backends are in another order", after.name));
-  }
 }
 
 void pool_changes(const Config& before, const Config& after, Changes& changes) {

@@ -10,7 +10,8 @@
 namespace sluice::ctrl {
 
 /// One line per change, in the order of the file: node, ports, control, admin, timeouts, pools,
-/// listeners, routes. Empty when nothing differs.
+/// listeners, routes. Empty when nothing differs. Another order is told where it decides: of ports,
+/// routes and the pools of a rule.
 /// "route orders rule 0: pool orders-v2 weight 5 -> 10", "pool x: backend 10.0.1.12:8080 added".
 std::vector<std::string> describe_changes(const Config& before, const Config& after);
 

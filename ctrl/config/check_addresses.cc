@@ -92,7 +92,7 @@ void check_overlaps(const Draft& draft) {
       const auto [first, second] = std::minmax(i, widest);
       draft.listeners[second].port->reject(
           fmt::format("overlaps listener {} at {}: same address, protocol and port",
-                      quoted(listeners[first].name), draft.listeners[first].port->where()));
+                      in_quotes(listeners[first].name), draft.listeners[first].port->where()));
     }
     if (!same_target || listeners[i].port_last > listeners[widest].port_last) widest = i;
   }
@@ -105,14 +105,14 @@ void check_ports(const Draft& draft) {
   for (size_t i = 0; i < draft.ports.size(); ++i) {
     const PortConfig& port = draft.config.ports[i];
     const PortPlaces& places = draft.ports[i];
-    const bool new_name = places.name && names.note(port.name, *places.name, quoted(port.name));
+    const bool new_name = places.name && names.note(port.name, *places.name, in_quotes(port.name));
     if (places.device && !is_anonymous_device(port.device)) {
-      devices.note(port.device, *places.device, quoted(port.device));
+      devices.note(port.device, *places.device, in_quotes(port.device));
     }
     if (places.tap) {
-      taps.note(port.tap, *places.tap, quoted(port.tap));
+      taps.note(port.tap, *places.tap, in_quotes(port.tap));
     } else if (new_name && !places.tap_is_bad) {  // the default, made of the name
-      taps.note(port.tap, *places.name, "interface " + quoted(port.tap));
+      taps.note(port.tap, *places.name, "interface " + in_quotes(port.tap));
     }
   }
   check_port_addresses(draft);
@@ -125,7 +125,7 @@ void check_listeners(const Draft& draft) {
   for (size_t i = 0; i < draft.listeners.size(); ++i) {
     const ListenerConfig& listener = draft.config.listeners[i];
     const ListenerPlaces& places = draft.listeners[i];
-    if (places.name) names.note(listener.name, *places.name, quoted(listener.name));
+    if (places.name) names.note(listener.name, *places.name, in_quotes(listener.name));
     if (!places.address) continue;
     if (const Value* owner = own.find(listener.address)) {
       places.address->reject(fmt::format("{} is the node's own address at {}, choose another one",
@@ -155,7 +155,7 @@ void check_pools(const Draft& draft, Mistakes& mistakes) {
   for (size_t i = 0; i < draft.pools.size(); ++i) {
     const PoolConfig& pool = draft.config.pools[i];
     const PoolPlaces& places = draft.pools[i];
-    if (places.name) names.note(pool.name, *places.name, quoted(pool.name));
+    if (places.name) names.note(pool.name, *places.name, in_quotes(pool.name));
     FirstUse<Endpoint> endpoints;
     for (size_t j = 0; j < pool.backends.size(); ++j) {
       const Endpoint endpoint{pool.backends[j].address, pool.backends[j].port};

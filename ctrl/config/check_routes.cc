@@ -27,12 +27,12 @@ IndexByName index_by_name(const Items& items) {
 
 void reject_undefined(const Value& value, std::string_view kind, const IndexByName& defined) {
   const std::string& name = value.node().text;
-  std::string message = fmt::format("{} {} is not defined", kind, quoted(name));
+  std::string message = fmt::format("{} {} is not defined", kind, in_quotes(name));
   if (defined.size() <= names_searched_max && value.mistakes().count() < suggestions_max) {
     std::vector<std::string_view> names;
     for (const auto& [known, index] : defined) names.push_back(known);
     if (const auto slip = nearest(name, names)) {
-      message += fmt::format("; did you mean {}?", quoted(*slip));
+      message += fmt::format("; did you mean {}?", in_quotes(*slip));
     }
   }
   value.reject(message);
@@ -87,7 +87,7 @@ class RouteCheck {
     FirstUse<std::string> used;
     for (size_t i = 0; i < route.listeners.size(); ++i) {
       const std::string& name = route.listeners[i];
-      used.note(name, places.listeners[i], quoted(name));
+      used.note(name, places.listeners[i], in_quotes(name));
       const auto found = listeners_.find(name);
       if (found == listeners_.end()) {
         reject_undefined(places.listeners[i], "listener", listeners_);
@@ -101,7 +101,7 @@ class RouteCheck {
       if (const Value* taker = takers_.find(name);
           taker && taker->key() != used.find(name)->key()) {
         places.listeners[i].reject(fmt::format("nothing is left of listener {}, {} takes all of it",
-                                               quoted(name), taker->where()));
+                                               in_quotes(name), taker->where()));
       }
     }
     return entrances;
@@ -111,7 +111,7 @@ class RouteCheck {
     FirstUse<std::string> used;
     for (size_t i = 0; i < rule.backends.size(); ++i) {
       const std::string& name = rule.backends[i].pool;
-      used.note(name, places.backends[i], quoted(name));
+      used.note(name, places.backends[i], in_quotes(name));
       const auto found = pools_.find(name);
       if (found == pools_.end()) {
         reject_undefined(places.backends[i], "pool", pools_);
@@ -124,7 +124,7 @@ class RouteCheck {
         }
         places.backends[i].reject(fmt::format(
             "pool {} has no {} backend of weight above 0, as listener {} needs in nat mode",
-            quoted(name), family_name(family), quoted(listener)));
+            in_quotes(name), family_name(family), in_quotes(listener)));
       }
     }
   }
@@ -159,7 +159,7 @@ void check_routes(const Draft& draft, Mistakes& mistakes) {
   size_t refs = 0;
   for (size_t i = 0; i < draft.routes.size(); ++i) {
     const RouteConfig& route = draft.config.routes[i];
-    if (draft.routes[i].name) names.note(route.name, *draft.routes[i].name, quoted(route.name));
+    if (draft.routes[i].name) names.note(route.name, *draft.routes[i].name, in_quotes(route.name));
     check.check(i);
     for (const RuleConfig& rule : route.rules) refs += rule.backends.size();
   }

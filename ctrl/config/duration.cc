@@ -36,7 +36,7 @@ Result<uint64_t> parse_duration_ms(std::string_view text) {
     return amount * unit.ms;
   }
   return fail(fmt::format("a duration is a number and ms, s, m, h or d (500ms, 10s, 2h), got {}",
-                          quoted(text)));
+                          in_quotes(text)));
 }
 
 std::string format_duration_ms(uint64_t ms) {

@@ -94,12 +94,12 @@ std::optional<size_t> Value::choice(std::span<const std::string_view> supported,
     const auto found = std::ranges::find(supported, node_->text);
     if (found != supported.end()) return found - supported.begin();
     if (contains(known, node_->text)) {
-      reject(fmt::format("{} is not supported by this version, {} {}", quoted(node_->text),
-                         quoted_list(supported, " and "), supported.size() == 1 ? "is" : "are"));
+      reject(fmt::format("{} is not supported by this version, {} {}", in_quotes(node_->text),
+                         in_quotes_list(supported, " and "), supported.size() == 1 ? "is" : "are"));
       return std::nullopt;
     }
   }
-  reject_found(quoted_list(supported, " or "));
+  reject_found(in_quotes_list(supported, " or "));
   return std::nullopt;
 }
 
@@ -135,7 +135,7 @@ TableReader::TableReader(const Value& table) : table_(table), is_table_(table.is
 }
 
 std::string TableReader::key_path(std::string_view key) const {
-  const std::string name = is_bare_key(key) ? printable(key) : quoted(key);
+  const std::string name = is_bare_key(key) ? printable(key) : in_quotes(key);
   return table_.key().empty() ? name : fmt::format("{}.{}", table_.key(), name);
 }
 
@@ -187,7 +187,7 @@ std::string describe(const Node& node) {
     case Node::Kind::array:
       return fmt::format("an array of {}", node.items.size());
     case Node::Kind::string:
-      return quoted(node.text);
+      return in_quotes(node.text);
     case Node::Kind::integer:
       return fmt::format("{}", node.integer);
     case Node::Kind::real:

@@ -85,7 +85,7 @@ std::string printable(std::string_view text, size_t bytes_max) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string escaped;
   for (const char c : text.substr(0, 256)) {
     if (c == '"' || c == '\\') escaped += '\\';
@@ -94,11 +94,11 @@ std::string quoted(std::string_view text) {
   return '"' + printable(escaped) + '"';
 }
 
-std::string quoted_list(std::span<const std::string_view> words, std::string_view last_joint) {
+std::string in_quotes_list(std::span<const std::string_view> words, std::string_view last_joint) {
   std::string out;
   for (size_t i = 0; i < words.size(); ++i) {
     if (i > 0) out += i + 1 == words.size() ? last_joint : ", ";
-    out += quoted(words[i]);
+    out += in_quotes(words[i]);
   }
   return out;
 }

@@ -15,10 +15,10 @@ namespace sluice::ctrl {
 std::string printable(std::string_view text, size_t bytes_max = 80);
 
 /// printable() within double quotes; inner quotes and backslashes are escaped.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
-/// quoted() words as a sentence has them: "a", "b" or "c".
-std::string quoted_list(std::span<const std::string_view> words, std::string_view last_joint);
+/// in_quotes() words as a sentence has them: "a", "b" or "c".
+std::string in_quotes_list(std::span<const std::string_view> words, std::string_view last_joint);
 
 /// The word nearest to `word` by edits (insert, remove, replace, swap neighbours), when it is near
 /// enough to be a slip: at most a third of the length.

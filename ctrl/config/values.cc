@@ -140,7 +140,7 @@ std::optional<Prefix> read_network(const Value& value) {
   const Prefix network{fill_host_bits(*prefix, false), prefix->length};
   if (network == *prefix) return network;
   value.reject(fmt::format("{} has bits after its prefix, did you mean {}?",
-                           quoted(value.node().text), quoted(to_string(network))));
+                           in_quotes(value.node().text), in_quotes(to_string(network))));
   return std::nullopt;
 }
 
