@@ -25,8 +25,9 @@ struct Sysctl {
 };
 
 // arp_ignore, arp_announce: a virtual address is answered for on its own port only, and never
-// asked from. rp_filter loose: the reply may well leave by another port. dad_transmits: the
-// device below has the same MAC address, so that duplicates of link-local ones cannot be told.
+// asked from. rp_filter loose: the reply may well leave by another port. accept_dad: the device
+// below has the same MAC address, so that duplicates of link-local ones cannot be told, and until
+// the link-local address is usable the kernel resolves nobody.
 // neigh: traffic passes the kernel by and confirms nothing, so that only probes notice a MAC
 // address that moved; ask every 10 s or so instead of every 30.
 constexpr Sysctl sysctls[] = {
@@ -39,7 +40,7 @@ constexpr Sysctl sysctls[] = {
     {"ipv6/conf", "accept_ra", "0"},
     {"ipv6/conf", "autoconf", "0"},
     {"ipv6/conf", "accept_redirects", "0"},
-    {"ipv6/conf", "dad_transmits", "0"},
+    {"ipv6/conf", "accept_dad", "0"},
     {"ipv4/neigh", "base_reachable_time_ms", "10000"},
     {"ipv4/neigh", "delay_first_probe_time", "1"},
     {"ipv6/neigh", "base_reachable_time_ms", "10000"},

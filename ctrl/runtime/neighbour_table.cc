@@ -70,6 +70,11 @@ std::optional<MacAddress> NeighbourTable::find(const NeighbourKey& key) const {
   return usable ? found->second.mac : std::nullopt;
 }
 
+bool NeighbourTable::is_static(const NeighbourKey& key) const {
+  const auto found = entries_.find(key);
+  return found != entries_.end() && (found->second.state & (NUD_PERMANENT | NUD_NOARP)) != 0;
+}
+
 int NeighbourTable::ask(const NeighbourKey& key) {
   NetlinkRequest<ndmsg> request(RTM_NEWNEIGH, NLM_F_CREATE);
   request->ndm_family = address_family(key.address);

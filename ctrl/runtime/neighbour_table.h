@@ -38,6 +38,10 @@ class NeighbourTable {
   /// PERMANENT, NOARP); nothing while it is unknown, incomplete or failed.
   std::optional<MacAddress> find(const NeighbourKey& key) const;
 
+  /// An operator has set it (PERMANENT, NOARP). Not to be asked for: NTF_USE would make it an
+  /// ordinary entry.
+  bool is_static(const NeighbourKey& key) const;
+
   /// Has the kernel resolve the neighbour, or confirm it once it is stale, as if a packet had to
   /// be sent there (NTF_USE). 0 or -errno.
   int ask(const NeighbourKey& key);

@@ -122,6 +122,7 @@ class RouteMonitor final : public NetlinkMonitor {
   void heard(int result) {
     if (result == -ENOBUFS) {
       log_warn("netlink", "messages lost, asking again");
+      discard();
       state_->overflow();
     } else if (result < 0 && result != -EINTR && result != -EAGAIN) {
       log_error("netlink", "cannot read", {{"error", std::strerror(-result)}});
@@ -134,6 +135,14 @@ class RouteMonitor final : public NetlinkMonitor {
       show(static_cast<size_t>(result));
     }
     listen();
+  }
+
+  /// What waits in the socket is older than what was lost: it must not come after the new answer.
+  void discard() const {
+    const int fd = ::mnl_socket_get_fd(state_->socket.get());
+    std::array<char, 256> beginning;
+    while (::recv(fd, beginning.data(), beginning.size(), MSG_DONTWAIT) > 0 || errno == ENOBUFS) {
+    }
   }
 
   void show(size_t bytes) const {

@@ -22,7 +22,8 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr auto coalesce_delay = milliseconds(2);
-constexpr int evaluation_share = 10;  // looking routes up takes at most a tenth of the time
+constexpr int look_up_share = 10;  // looking routes up takes at most a tenth of the time
+constexpr unsigned logs_per_refresh_max = 8;
 constexpr auto tick_interval = milliseconds(200);
 constexpr unsigned asks_per_tick_max = 1024;
 constexpr auto keep_alive_interval = milliseconds(5'000);
@@ -60,8 +61,7 @@ class KernelNextHops final : public NextHopTracker {
   KernelNextHops(const KernelNextHops&) = delete;
   KernelNextHops& operator=(const KernelNextHops&) = delete;
   ~KernelNextHops() override {
-    loop_.cancel(tick_);
-    loop_.cancel(evaluation_);
+    for (const OperationId timer : {tick_, look_up_, refresh_}) loop_.cancel(timer);
   }
 
   Status start();
@@ -81,10 +81,13 @@ class KernelNextHops final : public NextHopTracker {
   void resync();
   void look_up_again(const Prefix& destination);
   void look_up_all_again();
-  void schedule();
-  void evaluate();
+  void look_up_soon();
+  void look_up_dirty();
   void look_up(const IpAddress& address);
+  void refresh_soon();
+  void refresh_all();
   bool refresh(const IpAddress& address);
+  void log_change(const IpAddress& address, bool was_resolved) const;
   void collect_needed();
   void ask_due();
   void tick();
@@ -101,9 +104,10 @@ class KernelNextHops final : public NextHopTracker {
   std::map<NeighbourKey, Ask> needed_;
 
   std::set<IpAddress> dirty_;  // their routes are to be looked up again
-  OperationId evaluation_ = 0;
+  OperationId look_up_ = 0;
+  OperationId refresh_ = 0;
   OperationId tick_ = 0;
-  Clock::duration evaluation_cost_{};
+  Clock::duration look_up_cost_{};
   Clock::time_point full_check_at_;
 };
 
@@ -161,7 +165,7 @@ void KernelNextHops::heard_neighbour(const nlmsghdr& message) {
     needed->second.next = Clock::now();
     ask_due();
   }
-  schedule();
+  refresh_soon();
 }
 
 void KernelNextHops::resync() {
@@ -169,6 +173,7 @@ void KernelNextHops::resync() {
     log_error("next_hops", "cannot read the kernel's neighbours",
               {{"error", std::strerror(-result)}});
   }
+  refresh_soon();
   look_up_all_again();
 }
 
@@ -176,37 +181,70 @@ void KernelNextHops::look_up_again(const Prefix& destination) {
   for (const auto& [address, route] : routes_) {
     if (destination.contains(address)) dirty_.insert(address);
   }
-  if (!dirty_.empty()) schedule();
+  if (!dirty_.empty()) look_up_soon();
 }
 
 void KernelNextHops::look_up_all_again() {
   for (const auto& [address, route] : routes_) dirty_.insert(address);
-  schedule();
+  look_up_soon();
 }
 
-void KernelNextHops::schedule() {
-  if (evaluation_ != 0) return;
+/// Coalesces bursts, and leaves time for other work when a routing daemon keeps changing routes.
+void KernelNextHops::look_up_soon() {
+  if (look_up_ != 0) return;
   const std::chrono::nanoseconds delay =
-      std::max<std::chrono::nanoseconds>(coalesce_delay, evaluation_cost_ * evaluation_share);
-  evaluation_ = loop_.after(delay, [this](int) {
-    evaluation_ = 0;
-    evaluate();
+      std::max<std::chrono::nanoseconds>(coalesce_delay, look_up_cost_ * look_up_share);
+  look_up_ = loop_.after(delay, [this](int) {
+    look_up_ = 0;
+    look_up_dirty();
   });
 }
 
-void KernelNextHops::evaluate() {
+void KernelNextHops::look_up_dirty() {
   const Clock::time_point start = Clock::now();
   for (const IpAddress& address : std::exchange(dirty_, {})) look_up(address);
-  bool any = false;
-  for (const auto& [address, route] : routes_) any |= refresh(address);
+  look_up_cost_ = Clock::now() - start;
   collect_needed();
   ask_due();
-  evaluation_cost_ = Clock::now() - start;
-  if (any) changed_();
+  refresh_all();
 }
 
 void KernelNextHops::look_up(const IpAddress& address) {
   routes_[address] = look_up_route(*netlink_, address);
+}
+
+void KernelNextHops::refresh_soon() {
+  if (refresh_ != 0) return;
+  refresh_ = loop_.after(coalesce_delay, [this](int) {
+    refresh_ = 0;
+    refresh_all();
+  });
+}
+
+void KernelNextHops::refresh_all() {
+  unsigned count = 0;
+  for (const auto& [address, route] : routes_) {
+    const bool was_resolved = next_hops_[address].resolved;
+    if (!refresh(address)) continue;
+    if (++count <= logs_per_refresh_max) log_change(address, was_resolved);
+  }
+  if (count > logs_per_refresh_max) {
+    log_info("next_hops", "next hops changed", {{"addresses", count}});
+  }
+  if (count > 0) changed_();
+}
+
+void KernelNextHops::log_change(const IpAddress& address, bool was_resolved) const {
+  const model::NextHop& now = next_hops_.at(address);
+  if (now.resolved) {
+    log_info("next_hops", "backend address resolved",
+             {{"address", to_string(address)},
+              {"how", describe(address)},
+              {"mac", to_string(now.destination)}});
+  } else {
+    log(was_resolved ? LogLevel::warn : LogLevel::info, "next_hops", "backend address out of reach",
+        {{"address", to_string(address)}, {"why", describe(address)}});
+  }
 }
 
 /// Makes the next hop of `address` what route and neighbour say; true when it was another.
@@ -223,13 +261,7 @@ bool KernelNextHops::refresh(const IpAddress& address) {
   }
   model::NextHop& known = next_hops_[address];
   if (known == next_hop) return false;
-  const bool lost = known.resolved && !next_hop.resolved;
   known = next_hop;
-  log(lost ? LogLevel::warn : LogLevel::info, "next_hops",
-      lost ? "address is out of reach" : "address is within reach",
-      {{"address", to_string(address)},
-       {"how", describe(address)},
-       {"mac", to_string(next_hop.destination)}});
   return true;
 }
 
@@ -249,6 +281,10 @@ void KernelNextHops::ask_due() {
   unsigned asked = 0;
   for (auto& [key, ask] : needed_) {
     if (ask.next > now) continue;
+    if (neighbours_.is_static(key)) {
+      ask.next = now + keep_alive_interval;
+      continue;
+    }
     if (++asked > asks_per_tick_max) return;
     if (const int result = neighbours_.ask(key); result != 0) {
       log_warn("next_hops", "cannot ask for a neighbour",
