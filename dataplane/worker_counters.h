@@ -11,8 +11,8 @@
 
 namespace sluice::dataplane {
 
-/// By ref: (route, rule, pool). active connections = decisions + revived - ended (read `ended`
-/// first). Revived: a RST had ended it in our eyes, later data showed that it was forged.
+/// By ref: (route, rule, pool). active connections = decisions - ended (read `ended` first). A
+/// connection that a forged RST had ended takes its `ended` back (flow/tcp_state.h).
 struct alignas(64) RefCounters {
   Counter decisions;               // connections given a backend of this pool
   Counter ended;                   // of these: closed, expired or reset
@@ -22,14 +22,11 @@ struct alignas(64) RefCounters {
   Counter resets;                  // ended by `--existing reset` or a gone backend
   Counter packets_in, bytes_in;    // client → backend
   Counter packets_out, bytes_out;  // backend → client
-  Counter revived;                 // ended by a forged RST, and taken back
 };
 
-/// Active connections as in RefCounters.
 struct BackendCounters {
   Counter connections;
   Counter ended;
-  Counter revived;
 };
 
 struct PortCounters {

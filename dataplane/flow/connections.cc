@@ -14,8 +14,7 @@ size_t wheel_offset(std::span<const uint32_t> slots, unsigned wheel) {
 
 template <typename Tuple>
 size_t Connections<Tuple>::memory_bytes(uint32_t flows_max) {
-  return FlowTable<Tuple>::memory_bytes(flows_max) +
-         wheel_offset<Record>(wheel_slots, flow_class_count);
+  return FlowTable<Tuple>::memory_bytes(flows_max) + wheel_offset<Record>(wheel_slots, wheel_count);
 }
 
 template <typename Tuple>
@@ -32,7 +31,8 @@ Connections<Tuple>::Connections(std::span<std::byte> memory, uint32_t flows_max,
     : table_(memory, flows_max, key),
       wheels_{Wheel(wheel_memory(memory, 0), wheel_slots[0], table_.records(), now_tick),
               Wheel(wheel_memory(memory, 1), wheel_slots[1], table_.records(), now_tick),
-              Wheel(wheel_memory(memory, 2), wheel_slots[2], table_.records(), now_tick)} {
+              Wheel(wheel_memory(memory, 2), wheel_slots[2], table_.records(), now_tick),
+              Wheel(wheel_memory(memory, 3), wheel_slots[3], table_.records(), now_tick)} {
   set_timeouts(timeouts);
   retime_cursor_ = no_flow;
 }
@@ -125,21 +125,41 @@ void Connections<Tuple>::retime(uint32_t budget) {
 /// move is work that the wheel would have done anyway; after evict_visits_max of them, the
 /// nearest to its expiry of those seen is good enough.
 template <typename Tuple>
-uint32_t Connections<Tuple>::eviction_candidate(Wheel& wheel, uint32_t now_tick) {
+uint32_t Connections<Tuple>::nearest_to_expiry(Wheel& wheel, uint32_t now_tick) {
   uint32_t best = no_flow;
   int32_t best_left = 0;
   for (uint32_t visit = 0; visit < evict_visits_max; ++visit) {
     const uint32_t index = wheel.nearest();
     if (index == no_flow) break;
     const Record& record = table_[index];
-    const uint32_t expiry = expiry_tick(record);
-    const int32_t left = ticks_between(now_tick, expiry);
+    const int32_t left = ticks_left(record, now_tick);
     if (best == no_flow || left < best_left) {
       best = index;
       best_left = left;
     }
+    const uint32_t expiry = expiry_tick(record);
     if (wheel.placement(expiry) == record.expiry_tick || left <= 0) break;
     wheel.move(index, expiry);
+  }
+  return best;
+}
+
+template <typename Tuple>
+uint32_t Connections<Tuple>::eviction_candidate(uint32_t now_tick, uint32_t idle_ticks_min) {
+  for (const WheelIndex wheel : {embryonic, ending}) {
+    const uint32_t index = nearest_to_expiry(wheels_[wheel], now_tick);
+    if (index != no_flow) return index;
+  }
+  uint32_t best = no_flow;
+  for (const WheelIndex wheel : {udp_established, tcp_established}) {
+    const uint32_t index = nearest_to_expiry(wheels_[wheel], now_tick);
+    if (index == no_flow) continue;
+    const Record& record = table_[index];
+    const int32_t idle = ticks_between(record.last_seen_tick, now_tick);
+    if (idle < static_cast<int32_t>(idle_ticks_min)) continue;
+    if (best == no_flow || ticks_left(record, now_tick) < ticks_left(table_[best], now_tick)) {
+      best = index;
+    }
   }
   return best;
 }

@@ -1,12 +1,10 @@
 // Connections: one worker's connections of one family, from open to removal: FlowTable for the
-// lookup, three timer wheels (one per FlowClass) for expiry and for the order of eviction, and
+// lookup, timer wheels for expiry and for the order of eviction, and
 // the state machine of tcp_state.h. Fixed size, allocates nothing; one worker.
 //
-// Counting: a connection is active from open() until the first Lifecycle::ended (touch, close,
-// reset), or until it is removed while is_active(record). touch() may report `revived` after
-// `ended`. So whoever keeps counters adds one to
-//   `decisions` at open, `revived` at revived, and `ended` at ended and for each record given to
-//   an `on_removed` callback that is still is_active().
+// Counting: a connection is active from open() until Lifecycle::ended (touch, close, reset), or
+// until it is removed while is_active(record): whoever counts adds one to `ended` then. After
+// `ended`, touch() may report `revived`: that takes one from `ended`.
 #pragma once
 
 #include <array>
@@ -26,7 +24,7 @@ class Connections {
  public:
   using Record = FlowRecord<Tuple>;
 
-  /// Bytes for `flows_max` connections: 84 (IPv4) or 148 (IPv6) each, and 0.6 MB of wheels.
+  /// Bytes for `flows_max` connections: 84 (IPv4) or 148 (IPv6) each, and 0.7 MB of wheels.
   static size_t memory_bytes(uint32_t flows_max);
 
   /// `memory` (64-byte aligned) outlives this; `key` is drawn at random at start.
@@ -74,9 +72,9 @@ class Connections {
   uint32_t expire(uint32_t now_tick, uint32_t budget, const OnRemoved& on_removed);
 
   /// Removes one connection: embryonic ones first (tcp_syn, udp_new), then ending ones
-  /// (tcp_closing, tcp_closed, tombstones), then established ones; within a class the one nearest
-  /// to its expiry, of the evict_visits_max that the wheel holds to be nearest. An established one
-  /// only when it has been silent for `idle_ticks_min`. False when there is nothing to remove.
+  /// (tcp_closing, tcp_closed, tombstones), then established ones that have been silent for
+  /// `idle_ticks_min`; within a class the one nearest to its expiry, of the evict_visits_max that
+  /// the wheel holds to be nearest. False when there is nothing to remove.
   template <typename OnRemoved>
   bool evict_for_room(uint32_t now_tick, const OnRemoved& on_removed, uint32_t idle_ticks_min = 0);
 
@@ -91,15 +89,18 @@ class Connections {
   void set_timeouts(const model::Timeouts& timeouts);
   bool retiming() const { return retime_cursor_ != no_flow; }
 
-  /// Records looked at by evict_for_room() in one class at the most.
+  /// Records looked at by evict_for_room() in one wheel at the most.
   static constexpr uint32_t evict_visits_max = 8;
 
  private:
   using Wheel = TimerWheel<Record>;
 
-  // Horizons: 13.6 min where timeouts are short, 3.6 h for established connections, so that the
-  // default timeouts lie inside and the order of eviction is exact.
-  static constexpr std::array<uint32_t, flow_class_count> wheel_slots = {8'192, 8'192, 131'072};
+  // A wheel for each class of eviction, and established TCP and UDP apart: with one timeout in a
+  // wheel, the nearest to its expiry is also the longest idle.
+  enum WheelIndex : unsigned { embryonic, ending, udp_established, tcp_established, wheel_count };
+  // Horizons: 13.6 min where timeouts are short, 3.6 h for established TCP, so that the default
+  // timeouts lie inside and the order of eviction is exact.
+  static constexpr std::array<uint32_t, wheel_count> wheel_slots = {8'192, 8'192, 8'192, 131'072};
 
   static bool changes_state(const Record& record, const Segment& segment) {
     switch (record.state) {
@@ -115,18 +116,26 @@ class Connections {
     }
   }
 
-  Wheel& wheel_of(FlowState state) { return wheels_[static_cast<size_t>(class_of(state))]; }
+  Wheel& wheel_of(FlowState state) {
+    if (state == FlowState::tcp_established) return wheels_[tcp_established];
+    if (state == FlowState::udp_established) return wheels_[udp_established];
+    return wheels_[class_of(state) == FlowClass::embryonic ? embryonic : ending];
+  }
   uint32_t expiry_tick(const Record& record) const {
     return record.last_seen_tick + timeouts_[static_cast<size_t>(record.state)];
   }
   Lifecycle step(uint32_t index, const Segment& segment, uint32_t now_tick);
   void change_state(uint32_t index, FlowState state);
   void retime(uint32_t budget);
-  uint32_t eviction_candidate(Wheel& wheel, uint32_t now_tick);
+  int32_t ticks_left(const Record& record, uint32_t now_tick) const {
+    return ticks_between(now_tick, expiry_tick(record));
+  }
+  uint32_t nearest_to_expiry(Wheel& wheel, uint32_t now_tick);
+  uint32_t eviction_candidate(uint32_t now_tick, uint32_t idle_ticks_min);
   std::span<std::byte> wheel_memory(std::span<std::byte> memory, unsigned wheel) const;
 
   FlowTable<Tuple> table_;
-  std::array<Wheel, flow_class_count> wheels_;
+  std::array<Wheel, wheel_count> wheels_;
   std::array<uint32_t, 8> timeouts_{};  // by FlowState
   uint32_t retime_cursor_ = no_flow;
   uint32_t first_wheel_ = 0;  // whose turn it is to spend the budget first
@@ -139,8 +148,8 @@ uint32_t Connections<Tuple>::expire(uint32_t now_tick, uint32_t budget,
   if (retiming()) [[unlikely]]
     retime(budget / 2 + 1);
   uint32_t visited = 0;
-  for (unsigned turn = 0; turn < flow_class_count; ++turn) {
-    Wheel& wheel = wheels_[(first_wheel_ + turn) % flow_class_count];
+  for (unsigned turn = 0; turn < wheel_count; ++turn) {
+    Wheel& wheel = wheels_[(first_wheel_ + turn) % wheel_count];
     visited += wheel.advance(
         now_tick, budget - visited, [&](const Record& record) { return expiry_tick(record); },
         [&](uint32_t index) {
@@ -148,7 +157,7 @@ uint32_t Connections<Tuple>::expire(uint32_t now_tick, uint32_t budget,
           table_.erase(index);
         });
   }
-  first_wheel_ = (first_wheel_ + 1) % flow_class_count;
+  first_wheel_ = (first_wheel_ + 1) % wheel_count;
   return visited;
 }
 
@@ -156,18 +165,11 @@ template <typename Tuple>
 template <typename OnRemoved>
 bool Connections<Tuple>::evict_for_room(uint32_t now_tick, const OnRemoved& on_removed,
                                         uint32_t idle_ticks_min) {
-  for (Wheel& wheel : wheels_) {
-    const uint32_t index = eviction_candidate(wheel, now_tick);
-    if (index == no_flow) continue;
-    const Record& record = table_[index];
-    const int32_t idle_ticks = ticks_between(record.last_seen_tick, now_tick);
-    const bool is_young = idle_ticks < static_cast<int32_t>(idle_ticks_min);
-    if (class_of(record.state) == FlowClass::established && is_young) return false;
-    on_removed(static_cast<const Record&>(table_[index]));
-    close(index);
-    return true;
-  }
-  return false;
+  const uint32_t index = eviction_candidate(now_tick, idle_ticks_min);
+  if (index == no_flow) return false;
+  on_removed(static_cast<const Record&>(table_[index]));
+  close(index);
+  return true;
 }
 
 template <typename Tuple>

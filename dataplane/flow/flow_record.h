@@ -60,7 +60,7 @@ struct alignas(64) FlowRecord {
 static_assert(sizeof(FlowRecord<Tuple4>) == 64);
 static_assert(sizeof(FlowRecord<Tuple6>) == 128);
 
-/// True while the connection counts as active: decisions + revived - ended.
+/// True while the connection counts as active.
 template <typename Tuple>
 inline bool is_active(const FlowRecord<Tuple>& record) {
   return (record.flags & counted_ended) == 0;

@@ -17,8 +17,8 @@
 // Forbidden: closed by FINs → anything (a SYN ends that flow and opens a new one, see
 // reusable_by_syn); reset → anything; established → syn (a SYN inside an established flow is
 // forwarded, the backend challenges it); syn → closing (a FIN before the handshake is ignored);
-// udp → tcp. `ended` is reported once per life: counted_ended is set with it and cleared by
-// `revived`, so active == decisions + revived - ended at any time.
+// udp → tcp. `ended` is reported when counted_ended gets set, `revived` when it is cleared again:
+// a connection counts as ended as long as its record says so, and never twice.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ namespace sluice::flow {
 enum class Lifecycle : uint8_t {
   same,
   ended,    // it counted as active and no longer does
-  revived,  // it had been counted as ended by a RST that was not true
+  revived,  // a RST that was not true had ended it: it counts as active again
 };
 
 /// What the state machine needs of one packet.

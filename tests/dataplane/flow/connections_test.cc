@@ -56,11 +56,13 @@ class ConnectionsTest : public testing::Test {
     }
     return expired;
   }
-  uint32_t evict() {
+  uint32_t evict(uint32_t idle_ticks_min = 0) {
     uint32_t index = no_flow;
-    connections_.evict_for_room(now_, [&](const auto& record) {
-      index = static_cast<uint32_t>(&record - &connections_[0]);
-    });
+    const bool evicted = connections_.evict_for_room(
+        now_,
+        [&](const auto& record) { index = static_cast<uint32_t>(&record - &connections_[0]); },
+        idle_ticks_min);
+    EXPECT_EQ(evicted, index != no_flow);
     return index;
   }
 
@@ -188,6 +190,21 @@ TYPED_TEST(ConnectionsTest, LongestIdleGoesFirstAlthoughTimersAreLazy) {
     this->client(indexes[i], tcp_ack);
   }
   for (const size_t i : {4, 2, 0, 5, 1, 3}) EXPECT_EQ(this->evict(), indexes[i]);
+}
+
+TYPED_TEST(ConnectionsTest, EstablishedConnectionsThatTalkAreKept) {
+  const uint32_t tcp = this->open_established();
+  this->wait(60);
+  const uint32_t udp = this->open(protocol_udp);
+  this->backend(udp, 0);
+  this->wait(50);
+  const uint32_t embryonic = this->open();
+  EXPECT_EQ(this->evict(100), embryonic);  // however young
+  // The UDP flow is nearer to its expiry, but too young; the TCP one has been silent for long.
+  EXPECT_EQ(this->evict(100), tcp);
+  EXPECT_EQ(this->evict(100), no_flow);
+  this->wait(50);
+  EXPECT_EQ(this->evict(100), udp);
 }
 
 TYPED_TEST(ConnectionsTest, FloodOfSynsEvictsOnlyItself) {
