@@ -75,6 +75,7 @@ bool EngineSlowPath::punt_round() {
 
 void EngineSlowPath::pump() {
   drain_punt_fd();
+  engine_.poll_replies();  // announced by the same descriptor
   if (punt_round() || !engine_.arm_punt_fd()) {
     waiting_ = loop_.after(std::chrono::nanoseconds(0), [this](int) { pump(); });
     return;

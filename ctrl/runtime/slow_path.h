@@ -1,6 +1,7 @@
 // SlowPath: carries frames between the workers and the kernel: punt ring → TAP of the frame's
 // port, TAP → inject ring. Bounded work per round, so that a flood of punts does not starve the
-// rest of ctrl. Loop thread only.
+// rest of ctrl. It also has the engine deliver its replies, which wake ctrl by the same
+// descriptor. Loop thread only.
 #pragma once
 
 #include <cstdint>

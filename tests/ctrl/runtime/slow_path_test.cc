@@ -28,8 +28,15 @@ class RingEngine final : public dataplane::Engine {
  public:
   ~RingEngine() override { ::close(fd_); }
 
+  void reply() {
+    ++replies_waiting_;
+    wake();
+  }
   void punt(uint8_t port, Frame frame) {
     ring_.emplace_back(port, std::move(frame));
+    wake();
+  }
+  void wake() {
     if (std::exchange(armed_, false)) {
       const uint64_t one = 1;
       EXPECT_EQ(::write(fd_, &one, sizeof one), 8);
@@ -38,7 +45,7 @@ class RingEngine final : public dataplane::Engine {
 
   int punt_fd() const override { return fd_; }
   bool arm_punt_fd() override {
-    armed_ = ring_.empty();
+    armed_ = ring_.empty() && replies_waiting_ == 0;
     return armed_;
   }
   bool punt_pop(dataplane::PuntFrame& frame) override {
@@ -69,13 +76,14 @@ class RingEngine final : public dataplane::Engine {
   dataplane::Acknowledgement acknowledgement(unsigned) const override { return {}; }
   const dataplane::WorkerCounters& counters(unsigned) const override { std::abort(); }
   void list_flows(const dataplane::FlowQuery&, std::function<void(dataplane::FlowPage)>) override {}
-  void poll_replies() override {}
+  void poll_replies() override { replies_waiting_ = 0; }
 
   int fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   bool armed_ = false;
   std::deque<std::pair<uint8_t, Frame>> ring_;
   std::vector<std::pair<uint8_t, Frame>> injected_;
   size_t inject_max_ = 100'000;
+  int replies_waiting_ = 0;
   int held_ = 0;
   int held_max_ = 0;
 };
@@ -144,6 +152,14 @@ TEST_F(SlowPathTest, ManyWakeUpsInARow) {
     const uint64_t expected = static_cast<uint64_t>(round) + 1;
     ASSERT_TRUE(run_until(*loop_, [&] { return slow_path_->counters().punted == expected; }));
   }
+}
+
+TEST_F(SlowPathTest, RepliesOfWorkersAreDelivered) {
+  run_for(*loop_, 10ms);
+  engine_.reply();
+  ASSERT_TRUE(run_until(*loop_, [&] { return engine_.replies_waiting_ == 0; }, 1s));
+  run_for(*loop_, 10ms);
+  EXPECT_TRUE(engine_.armed_) << "asleep again";
 }
 
 TEST_F(SlowPathTest, AFloodIsCarriedInBoundedRounds) {
