@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "dataplane/base/assert.h"
-#include "dataplane/base/byte_order.h"
 
 namespace sluice::ctrl {
 
@@ -13,15 +12,6 @@ std::optional<uint16_t> IdPool::take() {
   const uint16_t id = returned_.front();
   returned_.pop_front();
   return id;
-}
-
-size_t Registry::EndpointHash::operator()(const Endpoint& endpoint) const {
-  const uint8_t* bytes = endpoint.address.bytes.data();
-  uint64_t hash = load<uint64_t>(bytes) + endpoint.port;
-  hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;  // 2^64 / golden ratio: spreads low bits up
-  hash = (hash ^ hash >> 29) + load<uint64_t>(bytes + 8);
-  hash *= 0x9e3779b97f4a7c15;
-  return hash ^ hash >> 32;
 }
 
 Result<uint16_t> Registry::ref(const RefKey& key) {
@@ -128,13 +118,17 @@ std::optional<BackendIdentity> Registry::find_backend(const BackendKey& key) con
 
 void Registry::find_backends(const PoolConfig& pool, std::vector<uint16_t>& ids) const {
   const auto known = backend_ids_.find(pool.name);
+  if (known == backend_ids_.end()) {
+    ids.insert(ids.end(), pool.backends.size(), model::no_backend);
+    return;
+  }
+  // Backends are mostly written in order: the next one in the map is the next one asked for.
+  auto at = known->second.begin();
   for (const BackendConfig& backend : pool.backends) {
-    if (known == backend_ids_.end()) {
-      ids.push_back(model::no_backend);
-      continue;
-    }
-    const auto found = known->second.find({backend.address, backend.port});
-    ids.push_back(found == known->second.end() ? model::no_backend : found->second);
+    const Endpoint endpoint{backend.address, backend.port};
+    if (at == known->second.end() || at->first != endpoint) at = known->second.find(endpoint);
+    ids.push_back(at == known->second.end() ? model::no_backend : at->second);
+    if (at != known->second.end()) ++at;
   }
 }
 

@@ -11,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "ctrl/compile/table_cache.h"
@@ -97,9 +96,6 @@ class Registry {
   TableCache& tables() { return *tables_; }
 
  private:
-  struct EndpointHash {
-    size_t operator()(const Endpoint& endpoint) const;
-  };
   struct RefSlot {
     bool held = false;
     uint64_t configured_in = 0;  // the configuration that named it last
@@ -119,7 +115,7 @@ class Registry {
   std::vector<RefSlot> refs_;          // by ref
   std::vector<BackendSlot> backends_;  // by id
   std::map<RefKey, uint16_t> ref_ids_;
-  std::map<std::string, std::unordered_map<Endpoint, uint16_t, EndpointHash>> backend_ids_;
+  std::map<std::string, std::map<Endpoint, uint16_t>> backend_ids_;
   std::shared_ptr<TableCache> tables_ = std::make_shared<TableCache>();
 };
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "ctrl/config/key_guard.h"
+#include "ctrl/config/text_guard.h"
 
 // The only source file that compiles the TOML library: it is header-only and slow to build.
 #define TOML_EXCEPTIONS 0
@@ -88,10 +88,7 @@ std::expected<Node, DocumentError> parse_checked(std::string_view text) {
         {},
         fmt::format("the file has {} bytes, at most {} are read", text.size(), config_bytes_max)});
   }
-  if (const auto place = find_deep_key(text, config_key_parts_max)) {
-    return std::unexpected(DocumentError{
-        *place, fmt::format("a key has at most {} parts between dots", config_key_parts_max)});
-  }
+  if (auto hazard = find_hazard(text, config_key_parts_max)) return std::unexpected(*hazard);
   const toml::parse_result result = toml::parse(text);
   if (result.failed()) {
     std::string message = "syntax error: " + std::string(result.error().description());

@@ -5,7 +5,6 @@
 #include <array>
 
 #include "ctrl/config/duration.h"
-#include "ctrl/config/key_guard.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -77,35 +76,6 @@ TEST(Duration, FormatsAsShortAsItIsExact) {
   for (const uint64_t ms : {1u, 999u, 1'000u, 61'000u, 3'600'000u}) {
     EXPECT_EQ(parse_duration_ms(format_duration_ms(ms)).value(), ms);
   }
-}
-
-std::string deep_key_at(std::string_view text) {
-  const auto place = find_deep_key(text, 3);
-  return place ? std::to_string(place->line) + ":" + std::to_string(place->column) : "none";
-}
-
-TEST(KeyGuard, FindsKeysOfTooManyParts) {
-  EXPECT_EQ(deep_key_at("a.b.c = 1"), "none");
-  EXPECT_EQ(deep_key_at("a.b.c.d = 1"), "1:1");
-  EXPECT_EQ(deep_key_at("x = 1\n  [a . b . c . d]"), "2:4");
-  EXPECT_EQ(deep_key_at("x = { y = 1, a.\"b.b\".c.'d' = 1 }"), "1:14");
-  EXPECT_EQ(deep_key_at("\"ü.ü\" = 1\n\"ü\".a.b.c = 1"), "2:1");
-}
-
-TEST(KeyGuard, DotsInStringsAndCommentsAreNoKeys) {
-  EXPECT_EQ(deep_key_at("# a.b.c.d.e.f\nx = \"a.b.c.d\" # 'a.b.c.d\ny = '1.2.3.4'"), "none");
-  EXPECT_EQ(deep_key_at("x = \"\"\"a.b.c.d\n\"a.b.c.d\" a.b.c.d\n\"\"\""), "none");
-  EXPECT_EQ(deep_key_at("x = '''\na.b.c.d'\n'''"), "none");
-  EXPECT_EQ(deep_key_at(R"(x = "a\".b.c.d.e")"), "none");
-  EXPECT_EQ(deep_key_at(R"(x = 'a\'
-a.b.c.d.e = 1)"),
-            "2:1");
-}
-
-TEST(KeyGuard, StringsThatEndInQuotesHideNothing) {
-  EXPECT_EQ(deep_key_at("x = { s = \"\"\"say \"hi\"\"\"\"\", a.b.c.d = 1 }"), "1:28");
-  EXPECT_EQ(deep_key_at("x = { s = '''say 'hi''''', a.b.c.d = 1 }"), "1:28");
-  EXPECT_EQ(deep_key_at("x = { s = \"\", a.b.c.d = 1 }"), "1:15");
 }
 
 }  // namespace
