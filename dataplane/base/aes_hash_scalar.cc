@@ -20,7 +20,11 @@ constexpr std::array<uint8_t, 256> make_sbox() {
   std::array<uint8_t, 256> sbox{};
   for (int value = 0; value < 256; ++value) {
     uint8_t inverse = 1;
-    for (int i = 0; i < 254; ++i) inverse = multiply(inverse, static_cast<uint8_t>(value));
+    auto power = static_cast<uint8_t>(value);
+    for (int exponent = 254; exponent != 0; exponent /= 2) {
+      if (exponent % 2 == 1) inverse = multiply(inverse, power);
+      power = multiply(power, power);
+    }
     uint8_t mapped = 0x63;
     for (int turn = 0; turn <= 4; ++turn) mapped ^= std::rotl(inverse, turn);
     sbox[static_cast<size_t>(value)] = mapped;

@@ -26,8 +26,8 @@ namespace sluice {
   V(drop, bad_ipv4_checksum)                                                              \
   V(drop, bad_ipv6_header) /* version, payload length, extension chain */                 \
   V(drop, bad_tcp_header)  /* data offset, or a flag set that no TCP sends */             \
-  V(drop, bad_udp_header)  /* UDP length */                                               \
-  V(drop, bad_source)      /* multicast, broadcast or loopback source address */          \
+  V(drop, bad_udp_header)  /* UDP length, or IPv6 without a checksum */                   \
+  V(drop, bad_source)      /* group, loopback, mapped, unset, or the destination's own */ \
   V(drop, bad_l4_checksum) /* reported by the device */                                   \
   V(drop, fragment)        /* a fragment for a virtual address */                         \
   V(drop, ttl_expired)                                                                    \

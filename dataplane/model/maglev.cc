@@ -1,6 +1,7 @@
 #include "dataplane/model/maglev.h"
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include "dataplane/base/assert.h"
@@ -117,7 +118,9 @@ std::vector<MaglevMember> usable_members(std::span<const MaglevMember> members) 
   for (const MaglevMember& member : members) {
     if (member.weight > 0) usable.push_back(member);
   }
-  std::ranges::stable_sort(usable, {}, &MaglevMember::endpoint);
+  std::ranges::sort(usable, {}, [](const MaglevMember& member) {
+    return std::tuple(member.endpoint, member.backend);
+  });
   return usable;
 }
 
@@ -141,6 +144,7 @@ std::shared_ptr<const MaglevTable> build_maglev(std::span<const MaglevMember> me
   const uint32_t slots =
       usable.size() > maglev_small_backends_max ? maglev_slots_large : maglev_slots_small;
   std::vector<MaglevWalk> walks;
+  walks.reserve(usable.size());
   for (const MaglevMember& member : usable) walks.push_back(maglev_walk(member.endpoint, slots));
   table->resize(slots);
   const std::vector<uint16_t> turns = order_of_turns(usable, slots);

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <numeric>
 #include <set>
 #include <vector>
 
@@ -25,8 +28,8 @@ TEST(SipHash, GivesThePapersVectors) {
       {6, 0xcbc9466e58fee3ce},  {7, 0xab0200f58b01d137},  {8, 0x93f5f5799a932462},
       {15, 0xa129ca6149be45e5}, {63, 0x958a324ceb064572},
   };
-  std::vector<uint8_t> input;
-  for (uint8_t i = 0; i < 64; ++i) input.push_back(i);
+  std::array<uint8_t, 64> input;
+  std::iota(input.begin(), input.end(), uint8_t{0});
   for (const auto& [size, expected] : vectors) {
     EXPECT_EQ(siphash24(counting_key(), {input.data(), size}), expected) << size;
   }

@@ -17,6 +17,7 @@ using Weights = std::vector<uint32_t>;
 
 std::vector<std::string> names(size_t count) {
   std::vector<std::string> result;
+  result.reserve(count);
   for (size_t i = 0; i < count; ++i) result.push_back("pool-" + std::to_string(i));
   return result;
 }
@@ -24,6 +25,7 @@ std::vector<std::string> names(size_t count) {
 std::vector<WeightedPool> weighted(const std::vector<std::string>& pool_names,
                                    const Weights& weights) {
   std::vector<WeightedPool> pools;
+  pools.reserve(weights.size());
   for (size_t i = 0; i < weights.size(); ++i) pools.push_back({pool_names[i], weights[i]});
   return pools;
 }
