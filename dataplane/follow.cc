@@ -95,9 +95,8 @@ inline Verdict pass(Burst& burst, uint32_t index, const model::Snapshot& snapsho
   if (lifecycle != flow::Lifecycle::same) [[unlikely]] {
     count_lifecycle(state.counters, record, lifecycle);
   }
-  if (from_client) learn_client_hop(frame, record);
+  if (from_client && snapshot.ports[frame.port].present) learn_client_hop(frame, record);
   count_packet(state.counters, record, match.direction, packet);
-  burst.egress[index] = egress;
   return from_client ? Verdict::to_backend : Verdict::to_client;
 }
 

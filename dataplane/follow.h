@@ -45,7 +45,7 @@ bool leaves_flow(const wire::ParsedPacket& packet, const flow::FlowRecord<Tuple>
                  flow::Direction direction, Standing standing);
 
 /// One packet of the flow burst.matches[index], for which leaves_flow() is false. Returns its
-/// verdict; for to_backend and to_client burst.egress is set and the frame is to be rewritten.
+/// verdict; for to_backend and to_client the frame is to be rewritten (forward/nat.h).
 template <typename Tuple>
 Verdict follow_packet(forward::Burst& burst, uint32_t index, const model::Snapshot& snapshot,
                       WorkerState& state);

@@ -15,6 +15,9 @@ inline void rewrite_packet(Burst& burst, uint32_t index, const flow::FlowRecord<
                                                             : hop_to_client(snapshot, record);
   wire::rewrite(bytes, burst.packets[index], nat_tuple(record, direction));
   wire::rewrite_ethernet(bytes, hop.destination, hop.source);
+  // Here and not earlier: a packet of the client in the same burst may have moved its hop, and
+  // MACs and port must belong together.
+  burst.egress[index] = hop.port;
 }
 
 }  // namespace

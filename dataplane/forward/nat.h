@@ -23,7 +23,8 @@ inline Tuple nat_tuple(const flow::FlowRecord<Tuple>& record, flow::Direction di
                                                             : record.from_client);
 }
 
-/// Rewrites one packet of a flow: MACs, addresses, ports, hop limit, checksums. Precondition: the
+/// Rewrites one packet of a flow: MACs, addresses, ports, hop limit, checksums; sets burst.egress.
+/// Precondition: the
 /// hop limit is above 1 and the next hop is known (dataplane/follow.h).
 template <typename Tuple>
 void nat_packet(Burst& burst, uint32_t index, const flow::FlowRecord<Tuple>& record,
