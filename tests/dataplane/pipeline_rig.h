@@ -87,7 +87,7 @@ class PipelineRig {
       run(i, outcomes);
       workers_[i]->handed.clear();
     }
-    for (size_t i = 0; i < frames_.size(); ++i) outcomes[i].bytes = frames_[i].bytes;
+    for (size_t i = 0; i < frames_.size(); ++i) outcomes[i].bytes = std::move(frames_[i].bytes);
     return outcomes;
   }
 
@@ -194,8 +194,10 @@ class PipelineRig {
 
   static bool take_frame(void* context, forward::Frame& frame) {
     auto* rig = static_cast<PipelineRig*>(context);
-    rig->reply_buffers_.emplace_back(wire::reply_bytes_max);
-    frame.data = rig->reply_buffers_.back().data();
+    if (rig->replies_lent_ == rig->reply_buffers_.size()) {
+      rig->reply_buffers_.emplace_back(wire::reply_bytes_max);
+    }
+    frame.data = rig->reply_buffers_[rig->replies_lent_++].data();
     frame.capacity = static_cast<uint16_t>(wire::reply_bytes_max);
     return true;
   }
@@ -233,7 +235,7 @@ class PipelineRig {
       const forward::Frame& reply = burst.replies[i];
       replies_.push_back({reply.port, Bytes(reply.data, reply.data + reply.length)});
     }
-    reply_buffers_.clear();
+    replies_lent_ = 0;
   }
 
   wire::Toeplitz toeplitz_;
@@ -242,7 +244,8 @@ class PipelineRig {
   uint64_t now_ns_ = 1'000 * tick_ns;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Arrival> frames_;
-  std::deque<Bytes> reply_buffers_;
+  std::deque<Bytes> reply_buffers_;  // lent to the pipeline for one burst
+  size_t replies_lent_ = 0;
   std::vector<SentReply> replies_;
 };
 

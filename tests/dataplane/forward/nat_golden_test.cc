@@ -162,6 +162,29 @@ TEST_P(NatGolden, RepliesGoThroughTheHopThatTheClientCameFrom) {
   EXPECT_EQ(back.bytes, build(expected));
 }
 
+TEST_P(NatGolden, HopThatMovesWithinABurstKeepsMacAndPortTogether) {
+  PacketSpec query = udp_spec(GetParam().client, GetParam().udp_listener, "one");
+  query.source_mac = client_mac;
+  learn(rig_.deliver_one(build(query), 0).bytes);
+  const MacAddress other_router{{0x02, 0, 0, 0, 0, 0x77}};
+  query.source_mac = other_router;
+  const PacketSpec reply = from_backend(query, 0, "an answer");
+  const auto outcomes =
+      rig_.deliver(0, {{build(reply), 1, 0}, {build(query), 1, 0}, {build(reply), 1, 0}});
+  for (const unsigned i : {0u, 2u}) {
+    ASSERT_EQ(outcomes[i].verdict, Verdict::to_client);
+    const auto mac = [&](unsigned at) {
+      return Bytes(outcomes[i].bytes.begin() + at, outcomes[i].bytes.begin() + at + 6);
+    };
+    const bool moved = outcomes[i].egress == 1;
+    const MacAddress& from = moved ? back_mac : front_mac;
+    const MacAddress& to = moved ? other_router : client_mac;
+    EXPECT_EQ(mac(0), Bytes(to.bytes.begin(), to.bytes.end()));
+    EXPECT_EQ(mac(6), Bytes(from.bytes.begin(), from.bytes.end()));
+  }
+  EXPECT_EQ(outcomes[2].egress, 1);
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, NatGolden, ::testing::Values(ipv4, ipv6),
                          [](const auto& family) { return std::string(family.param.name); });
 
