@@ -28,7 +28,9 @@ uint32_t count_moved(const model::Snapshot& before, const model::Rule& old_rule,
   std::vector<int> translated(old_rule.pools.size(), -1);
   for (size_t i = 0; i < old_rule.pools.size(); ++i) {
     for (size_t j = 0; j < rule.pools.size(); ++j) {
-      if (pool_name(before, old_rule, i) == pool_name(after, rule, j)) translated[i] = j;
+      if (pool_name(before, old_rule, i) == pool_name(after, rule, j)) {
+        translated[i] = static_cast<int>(j);
+      }
     }
   }
   uint32_t moved = 0;

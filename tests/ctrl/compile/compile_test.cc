@@ -303,6 +303,33 @@ TEST_F(CompileTest, RemovedBackendsLingerUntilReleased) {
   EXPECT_FALSE(compile_now(after)->backends[gone.id].present);
 }
 
+TEST_F(CompileTest, ARecycledIdIsPublishedAsANewIncarnation) {
+  for (uint32_t i = 0; i < model::backends_max - 7; ++i) {  // the lab's own 7 are all that fit
+    ASSERT_TRUE(registry_.backend({"gone", {ip("10.8.0.0"), uint16_t(i)}}));
+  }
+  const SnapshotPtr before = compile_now();
+  const BackendIdentity old = *registry_.find_backend({"v1", endpoint("10.0.1.11:8080")});
+  config_.pools[0].backends[0].address = ip("10.0.1.12");
+  config_.pools[0].backends[0].port = 9090;
+  const auto full = compile(config_, observed_, registry_, before.get());
+  ASSERT_FALSE(full);
+  EXPECT_EQ(
+      full.error().message,
+      "no identity is left for pool v1 backend 10.0.1.12:9090: the configuration needs 7, and "
+      "65529 of 65535 are held by what it removes until its connections end");
+  EXPECT_TRUE(registry_.find_backend(old.id)->in_config);  // nothing changed
+  Config without = config_;
+  without.pools[0].backends.erase(without.pools[0].backends.begin());
+  const SnapshotPtr smaller = compile_good(without, observed_, registry_, before);
+  EXPECT_EQ(smaller->backends[old.id].incarnation, old.incarnation);
+  registry_.release_backend(old.id);
+  const SnapshotPtr after = compile_now(smaller);
+  const BackendIdentity fresh = *registry_.find_backend({"v1", endpoint("10.0.1.12:9090")});
+  EXPECT_EQ(fresh.id, old.id);
+  EXPECT_EQ(after->backends[fresh.id].incarnation, old.incarnation + 1);
+  EXPECT_EQ(to_string(after->backends[fresh.id].endpoint), "10.0.1.12:9090");
+}
+
 TEST_F(CompileTest, ABackendThatComesBackIsTheSame) {
   const SnapshotPtr before = compile_now();
   const BackendConfig removed = config_.pools[0].backends[0];
