@@ -121,7 +121,7 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
   content_ = change.content;
   base_ = std::move(candidate.base);
   registry_ = std::move(candidate.registry);
-  around_.node.serve(config_);
+  serve_node();
   refresh_observed();
   observed_.generation = number;
   closed_.update(config_, registry_, revision() + 1);

@@ -144,6 +144,7 @@ class Controller {
   void publish(std::shared_ptr<const model::Snapshot> snapshot);
 
   // Upkeep (controller_upkeep.cc).
+  void serve_node();
   void refresh_observed();
   void republish();
   void arm_deadline();

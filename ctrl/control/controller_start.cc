@@ -72,7 +72,7 @@ Status Controller::take_up(const Generation& generation) {
   }
   base_ = std::move(*parsed);
   config_ = with_start_sections(std::move(*config));
-  around_.node.serve(config_);
+  serve_node();
   refresh_observed();
   observed_.generation = generation.number;
   auto snapshot = compile_now(registry_, config_, generation.number);

@@ -36,6 +36,14 @@ void Controller::publish(std::shared_ptr<const model::Snapshot> snapshot) {
   note_lingering();
 }
 
+void Controller::serve_node() {
+  std::set<IpAddress> lingering;
+  for (const BackendIdentity& backend : registry_.lingering()) {
+    lingering.insert(backend.key.endpoint.address);
+  }
+  around_.node.serve(config_, lingering);
+}
+
 void Controller::refresh_observed() {
   const std::set<BackendKey> was_down = std::exchange(observed_.down, around_.node.down());
   const auto tell_health = [&](const BackendKey& backend, std::string_view state) {
@@ -128,15 +136,8 @@ void Controller::note_lingering() {
     backends[backend.id] = since == lingering_backends_.end() ? revision() : since->second;
   }
   lingering_backends_ = std::move(backends);
-  std::set<uint16_t> configured;
-  for (const model::Route& route : snapshot_->routes) {
-    for (const model::Rule& rule : route.rules) {
-      for (const model::PoolRef& pool : rule.pools) configured.insert(pool.ref);
-    }
-  }
   std::map<uint16_t, uint64_t> refs;
-  for (const auto& [key, ref] : registry_.refs()) {
-    if (configured.contains(ref)) continue;
+  for (const uint16_t ref : registry_.lingering_refs()) {
     const auto since = lingering_refs_.find(ref);
     refs[ref] = since == lingering_refs_.end() ? revision() : since->second;
   }

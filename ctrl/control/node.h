@@ -17,8 +17,9 @@ class Node {
  public:
   virtual ~Node() = default;
 
-  /// `config` is what is served now: virtual addresses, probes and next hops follow it.
-  virtual void serve(const Config& config) = 0;
+  /// `config` is what is served now: virtual addresses, probes and next hops follow it. Flows
+  /// still go to the `lingering` addresses although the configuration no longer names them.
+  virtual void serve(const Config& config, const std::set<IpAddress>& lingering) = 0;
 
   virtual const std::map<IpAddress, model::NextHop>& next_hops() const = 0;
   /// How an address is reached, or why it is not.

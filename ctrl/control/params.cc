@@ -4,6 +4,17 @@
 
 namespace sluice::ctrl {
 
+namespace {
+
+/// An integer from 0 on, however it is stored.
+std::optional<uint64_t> natural(const Json& value) {
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  if (value.is_number_integer() && value.get<int64_t>() >= 0) return value.get<uint64_t>();
+  return std::nullopt;
+}
+
+}  // namespace
+
 const Json* Params::find(const char* key) {
   known_.insert(key);
   const auto at = object_.find(key);
@@ -34,9 +45,8 @@ std::string Params::text_or(const char* key, std::string_view fallback) {
 uint64_t Params::number_or(const char* key, uint64_t fallback, uint64_t at_most) {
   const Json* value = find(key);
   if (value == nullptr) return fallback;
-  if (value->is_number_unsigned() && value->get<uint64_t>() <= at_most) {
-    return value->get<uint64_t>();
-  }
+  const auto number = natural(*value);
+  if (number && *number <= at_most) return *number;
   wrong(key, fmt::format("must be an integer 0..{}", at_most));
   return fallback;
 }
@@ -65,8 +75,9 @@ std::map<std::string, uint32_t> Params::numbers(const char* key, uint32_t at_mos
     return numbers;
   }
   for (const auto& [name, number] : value->items()) {
-    if (number.is_number_unsigned() && number.get<uint64_t>() <= at_most) {
-      numbers[name] = number.get<uint32_t>();
+    const auto read = natural(number);
+    if (read && *read <= at_most) {
+      numbers[name] = static_cast<uint32_t>(*read);
     } else {
       wrong(key,
             fmt::format("must hold integers 0..{}, but {} is {}", at_most, name, to_line(number)));

@@ -28,18 +28,23 @@ std::string_view to_string(Existing existing);
 enum class ProofVerdict : uint8_t { not_proved, draining, proved };
 std::string_view to_string(ProofVerdict verdict);
 
+/// Counters are read one after the other: never below 0.
+inline uint64_t active_connections(uint64_t begun, uint64_t ended) {
+  return begun > ended ? begun - ended : 0;
+}
+
 struct RefSample {
   uint64_t decisions = 0;
   uint64_t ended = 0;
   uint64_t last_decision_ns = 0;        // CLOCK_MONOTONIC; 0: none yet
   std::vector<uint64_t> last_revision;  // by worker: revision that made its last decision
-  uint64_t active() const { return decisions > ended ? decisions - ended : 0; }
+  uint64_t active() const { return active_connections(decisions, ended); }
 };
 
 struct BackendSample {
   uint64_t connections = 0;
   uint64_t ended = 0;
-  uint64_t active() const { return connections > ended ? connections - ended : 0; }
+  uint64_t active() const { return active_connections(connections, ended); }
 };
 
 /// The workers at one moment. Acknowledgements are read before counters, so that a counter is

@@ -17,7 +17,7 @@ struct RefTotals {
   uint64_t decisions = 0, ended = 0, refused = 0, resets = 0;
   uint64_t packets_in = 0, bytes_in = 0, packets_out = 0, bytes_out = 0;
   uint64_t last_decision_ns = 0;  // CLOCK_MONOTONIC; 0: none yet
-  uint64_t active() const { return decisions > ended ? decisions - ended : 0; }
+  uint64_t active() const { return active_connections(decisions, ended); }
 };
 
 class Sampler {
