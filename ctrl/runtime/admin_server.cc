@@ -127,6 +127,9 @@ CivetAdmin::~CivetAdmin() {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   stopper.join();
+  // A question that still waits in the loop must not reach what its callbacks refer to.
+  shared_->metrics = nullptr;
+  shared_->ready = nullptr;
 }
 
 /// Connects to the server, so that it looks up.

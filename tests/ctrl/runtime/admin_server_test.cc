@@ -145,6 +145,22 @@ TEST_F(AdminServerTest, DestructionDoesNotWaitForTheLoop) {
   EXPECT_TRUE(reply.get().starts_with("HTTP/1.1 503 "));
 }
 
+TEST_F(AdminServerTest, LateQuestionsMeetNoCallbacks) {
+  auto asked = std::make_shared<int>(0);
+  server_->set_metrics([asked] {
+    ++*asked;
+    return std::string();
+  });
+  auto reply = std::async(std::launch::async,
+                          [port = server_->port()] { return ask(port, get("/metrics")); });
+  std::this_thread::sleep_for(100ms);
+  server_.reset();
+  EXPECT_EQ(asked.use_count(), 1);
+  test::run_for(*loop_, 20ms);
+  EXPECT_EQ(*asked, 0);
+  EXPECT_TRUE(reply.get().starts_with("HTTP/1.1 503 "));
+}
+
 TEST_F(AdminServerTest, PortInUseIsToldClearly) {
   const Endpoint taken{*parse_ip("127.0.0.1"), server_->port()};
   const auto second = AdminServer::create(*loop_, taken);

@@ -117,6 +117,11 @@ TEST_F(TapTest, NameTakenOrTooLongIsToldClearly) {
   const auto taken = TapDevice::create(*loop_, *netlink_, options, [](auto) {});
   ASSERT_FALSE(taken);
   EXPECT_TRUE(taken.error().message.starts_with("TAP tap-front: ")) << taken.error().message;
+  // A TAP that somebody keeps there is theirs, too.
+  sh("ip tuntap add dev tap-back mode tap");
+  const auto kept = TapDevice::create(*loop_, *netlink_, {.name = "tap-back", .mac = tap_mac}, {});
+  ASSERT_FALSE(kept);
+  EXPECT_TRUE(kept.error().message.starts_with("TAP tap-back: ")) << kept.error().message;
   const auto long_name =
       TapDevice::create(*loop_, *netlink_, {.name = "tap-0123456789abc", .mac = tap_mac}, {});
   ASSERT_FALSE(long_name);
