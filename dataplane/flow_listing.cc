@@ -1,13 +1,9 @@
 #include "dataplane/flow_listing.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace sluice::dataplane {
 namespace {
-
-constexpr uint32_t record_bits = 31;
-constexpr uint64_t record_mask = (uint64_t{1} << record_bits) - 1;
 
 /// The whole revision of a flow, of which the record keeps the low 32 bits; it is not newer than
 /// the one served now.
@@ -39,23 +35,6 @@ FlowInfo describe(const flow::FlowRecord<Tuple>& record, uint16_t worker, uint64
 
 }  // namespace
 
-FlowCursor FlowCursor::decode(uint64_t cursor) {
-  if (cursor == 0) return {};
-  const uint64_t place = cursor - 1;
-  return {static_cast<uint16_t>(place >> (record_bits + 1)), (place >> record_bits & 1) != 0,
-          static_cast<uint32_t>(place & record_mask)};
-}
-
-uint64_t FlowCursor::encode() const {
-  return (uint64_t{worker} << (record_bits + 1) | uint64_t{is_v6} << record_bits | record) + 1;
-}
-
-FlowListing::FlowListing(const FlowQuery& query, unsigned workers)
-    : query_(query),
-      workers_(workers),
-      at_(FlowCursor::decode(query.cursor)),
-      rows_(std::clamp<uint32_t>(query.limit, 1, limit_max)) {}
-
 /// Returns the next cursor within the family, or no_flow.
 template <typename Tuple>
 uint32_t FlowListing::scan(WorkerState& state, uint64_t revision, uint32_t now_tick) {
@@ -79,18 +58,6 @@ bool FlowListing::step(WorkerState& state, uint64_t revision, uint32_t now_tick)
     complete_ = at_.record == flow::no_flow;
   }
   return complete_ || is_full();
-}
-
-FlowPage FlowListing::take_page() {
-  FlowPage page;
-  rows_.resize(count_);
-  page.flows = std::move(rows_);
-  if (!complete_) {
-    page.next = at_.encode();
-  } else if (at_.worker + 1u < workers_) {
-    page.next = FlowCursor{static_cast<uint16_t>(at_.worker + 1), false, 0}.encode();
-  }
-  return page;
 }
 
 }  // namespace sluice::dataplane

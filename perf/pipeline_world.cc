@@ -1,13 +1,18 @@
 #include "perf/pipeline_world.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <utility>
 
+#include "dataplane/model/listener_index.h"
+#include "dataplane/model/maglev.h"
+#include "dataplane/model/slot_table.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/wire/checksum.h"
 #include "dataplane/wire/headers.h"
-#include "tests/dataplane/pipeline_rig.h"
 
 namespace sluice::perf {
 namespace {
@@ -23,23 +28,69 @@ HashKey random_key(std::mt19937_64& random) {
   return key;
 }
 
-/// Two pools of 50 backends behind one UDP listener, 16 SNAT addresses: room for 1 M flows.
+constexpr MacAddress our_mac{{0x02, 0, 0, 0, 0, 0x01}};
+constexpr MacAddress client_mac{{0x02, 0, 0, 0, 0, 0x02}};
+constexpr MacAddress backend_mac{{0x02, 0, 0, 0, 0, 0x12}};
+constexpr uint16_t dns_port = 53;
+
+/// a.b.c.d, raw.
+uint32_t ipv4(unsigned a, unsigned b, unsigned c, unsigned d) {
+  return a | b << 8 | c << 16 | d << 24;
+}
+
+Endpoint backend_endpoint(unsigned number) {
+  return {IpAddress::from_v4_raw(ipv4(10, 0, 1, 11 + number)), dns_port};
+}
+
+/// Every other backend from `first` on.
+model::Pool make_pool(std::string name, unsigned first) {
+  std::vector<model::MaglevMember> members;
+  for (unsigned i = first; i < backends; i += 2) {
+    members.push_back({static_cast<uint16_t>(i), backend_endpoint(i), 1});
+  }
+  return {.name = std::move(name), .backends = model::build_maglev(members)};
+}
+
+model::Port make_port(unsigned snat_addresses) {
+  model::Port port{.present = true, .mac = our_mac, .mtu = 1500, .snat_v4 = {}, .snat_v6 = {}};
+  for (unsigned i = 0; i < snat_addresses; ++i) port.snat_v4.push_back(ipv4(10, 0, 2, 1 + i));
+  return port;
+}
+
+/// Two pools of 50 backends behind one UDP listener, 16 SNAT addresses: room for 8 M flows.
 std::shared_ptr<const model::Snapshot> make_snapshot() {
-  test::SnapshotBuilder net;
-  std::vector<uint16_t> blue, green;
+  auto snapshot = std::make_shared<model::Snapshot>();
+  snapshot->revision = 1;
   for (unsigned i = 0; i < backends; ++i) {
-    auto& pool = i % 2 == 0 ? blue : green;
-    pool.push_back(net.add_backend("10.0.1." + std::to_string(11 + i) + ":53"));
+    snapshot->backends.push_back({.present = true,
+                                  .in_config = true,
+                                  .incarnation = 1,
+                                  .endpoint = backend_endpoint(i),
+                                  .next_hop = {true, 1, backend_mac}});
   }
-  const uint32_t blue_pool = net.add_pool("blue", blue);
-  const uint32_t green_pool = net.add_pool("green", green);
-  net.add_listener(protocol_udp, "10.0.0.100:53", {{blue_pool, 95}, {green_pool, 5}});
-  net.snapshot.ports[1].snat_v4.clear();
-  for (unsigned i = 0; i < 16; ++i) {
-    const std::string address = "10.0.2." + std::to_string(1 + i) + ":1";
-    net.snapshot.ports[1].snat_v4.push_back(test::endpoint(address).address.v4_raw());
-  }
-  return net.finish();
+  snapshot->pools = {make_pool("blue", 0), make_pool("green", 1)};
+  const std::array<model::WeightedPool, 2> weighted = {{{"blue", 95}, {"green", 5}}};
+  model::Rule rule;
+  rule.pools = {{.pool = 0, .weight = 95, .ref = 0}, {.pool = 1, .weight = 5, .ref = 1}};
+  rule.slots = model::build_slot_table(weighted);
+  snapshot->routes = {{.name = "dns", .rules = {rule}}};
+  snapshot->listeners = {{.name = "dns",
+                          .protocol = protocol_udp,
+                          .address = IpAddress::from_v4_raw(ipv4(10, 0, 0, 100)),
+                          .port_first = dns_port,
+                          .port_last = dns_port,
+                          .routes = {0}}};
+  snapshot->ports[0] = make_port(0);
+  snapshot->ports[1] = make_port(16);
+  snapshot->index = model::ListenerIndex::build(snapshot->listeners);
+  return snapshot;
+}
+
+/// Every port above 1023.
+model::SnatPortSet snat_ports() {
+  model::SnatPortSet set(1024, ~uint64_t{0});
+  std::fill_n(set.begin(), 1024 / 64, 0);
+  return set;
 }
 
 std::byte* allocate(size_t bytes) {
@@ -61,10 +112,8 @@ World::World(uint32_t flows)
           now_tick()),
       v6_({memory_v6_.get(), Connections6::memory_bytes(v6_flows_max)}, v6_flows_max,
           random_key(random_), snapshot_->timeouts, now_tick()),
-      ports_v4_(std::make_unique<flow::PortAllocator<Tuple4>>(
-          owner_, 0, test::ports_from(1024, 65'535), random_())),
-      ports_v6_(std::make_unique<flow::PortAllocator<Tuple6>>(
-          owner_, 0, test::ports_from(1024, 65'535), random_())),
+      ports_v4_(std::make_unique<flow::PortAllocator<Tuple4>>(owner_, 0, snat_ports(), random_())),
+      ports_v6_(std::make_unique<flow::PortAllocator<Tuple6>>(owner_, 0, snat_ports(), random_())),
       counters_(std::make_unique<dataplane::WorkerCounters>()),
       state_{.worker = 0,
              .owner = owner_,
@@ -84,7 +133,7 @@ Tuple4 World::random_client() {
   tuple.source = 11 | (static_cast<uint32_t>(random_()) & ~0xffu);
   tuple.source_port = static_cast<uint16_t>(random_());
   tuple.destination = snapshot_->listeners[0].address.v4_raw();
-  tuple.destination_port = swap16(53);
+  tuple.destination_port = swap16(dns_port);
   return tuple;
 }
 
@@ -95,21 +144,21 @@ void World::start_burst() {
 }
 
 void World::write_frame(uint32_t packet, const Tuple4& tuple, uint8_t port) {
-  namespace ipv4 = wire::ipv4;
+  namespace header = wire::ipv4;
   auto& frame = frames_[packet];
   uint8_t* ip = frame.data() + wire::ethernet_header_bytes;
-  std::memcpy(frame.data(), test::front_mac.bytes.data(), 6);
-  std::memcpy(frame.data() + 6, test::client_mac.bytes.data(), 6);
+  std::memcpy(frame.data(), our_mac.bytes.data(), 6);
+  std::memcpy(frame.data() + 6, client_mac.bytes.data(), 6);
   store_be16(frame.data() + wire::ethernet::type, wire::ethernet::type_ipv4);
   store_be16(ip, 0x4500);
-  store_be16(ip + ipv4::total_bytes, frame.size() - wire::ethernet_header_bytes);
-  ip[ipv4::ttl] = 64;
-  ip[ipv4::protocol] = protocol_udp;
-  store(ip + ipv4::checksum, uint16_t{0});
-  store(ip + ipv4::source, tuple.source);
-  store(ip + ipv4::destination, tuple.destination);
-  store(ip + ipv4::checksum, wire::finish_checksum(wire::sum_bytes({ip, ipv4::header_bytes})));
-  uint8_t* udp = ip + ipv4::header_bytes;
+  store_be16(ip + header::total_bytes, frame.size() - wire::ethernet_header_bytes);
+  ip[header::ttl] = 64;
+  ip[header::protocol] = protocol_udp;
+  store(ip + header::checksum, uint16_t{0});
+  store(ip + header::source, tuple.source);
+  store(ip + header::destination, tuple.destination);
+  store(ip + header::checksum, wire::finish_checksum(wire::sum_bytes({ip, header::header_bytes})));
+  uint8_t* udp = ip + header::header_bytes;
   store(udp + wire::udp::source_port, tuple.source_port);
   store(udp + wire::udp::destination_port, tuple.destination_port);
   store_be16(udp + wire::udp::length, 30);

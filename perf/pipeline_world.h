@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "dataplane/forward/burst.h"
+#include "dataplane/model/snapshot.h"
 #include "dataplane/worker_state.h"
 #include "perf/huge_memory.h"
 #include "perf/samples.h"
-#include "tests/dataplane/snapshot_builder.h"
 
 namespace sluice::perf {
 
