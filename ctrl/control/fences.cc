@@ -35,9 +35,7 @@ void Fences::keep_only(const ClosedRefs& closed, const std::set<uint16_t>& drain
     std::erase_if(deadline.refs, is_open);
     std::erase_if(deadline.backends, is_back);
   }
-  std::erase_if(deadlines_, [](const Deadline& deadline) {
-    return deadline.refs.empty() && deadline.backends.empty();
-  });
+  forget_met_deadlines();
 }
 
 bool Fences::expire(uint64_t now_ns, uint64_t revision) {
@@ -58,9 +56,21 @@ std::optional<uint64_t> Fences::next_deadline_ns() const {
 }
 
 void Fences::forget_empty(const Sampler& sampler) {
-  std::erase_if(reset_before_,
-                [&](const auto& entry) { return sampler.ref(entry.first).active() == 0; });
-  std::erase_if(absent_backends_, [&](uint16_t id) { return sampler.backend(id).active() == 0; });
+  const auto ref_empty = [&](uint16_t ref) { return sampler.ref(ref).active() == 0; };
+  const auto backend_empty = [&](uint16_t id) { return sampler.backend(id).active() == 0; };
+  std::erase_if(reset_before_, [&](const auto& entry) { return ref_empty(entry.first); });
+  std::erase_if(absent_backends_, backend_empty);
+  for (Deadline& deadline : deadlines_) {
+    std::erase_if(deadline.refs, ref_empty);
+    std::erase_if(deadline.backends, backend_empty);
+  }
+  forget_met_deadlines();
+}
+
+void Fences::forget_met_deadlines() {
+  std::erase_if(deadlines_, [](const Deadline& deadline) {
+    return deadline.refs.empty() && deadline.backends.empty();
+  });
 }
 
 std::shared_ptr<const model::Snapshot> Fences::apply(

@@ -43,6 +43,8 @@ class Fences {
     std::set<uint16_t> refs;
     std::set<uint16_t> backends;
   };
+  void forget_met_deadlines();
+
   std::map<uint16_t, uint64_t> reset_before_;  // ref → revision
   std::set<uint16_t> absent_backends_;
   std::vector<Deadline> deadlines_;

@@ -406,7 +406,7 @@ TEST_F(ControllerTest, RemovedBackendLingersUntilItsConnectionsEnd) {
 TEST_F(ControllerTest, RemovedRouteIsProvedAndItsCounterStartsAnew) {
   life_.end(life_.connect(10));
   std::string text = orders_toml;
-  text.replace(text.find("name = \"orders\"\nlisteners"), 14, "name = \"orderz\"");
+  text.replace(text.find("name = \"orders\"\nlisteners"), 15, "name = \"orderz\"");
   const uint16_t ref = ref_of(life_, "orders-v1");
   const auto result = life_.make(apply_change(text, "renamed.toml"));
   ASSERT_TRUE(result);
