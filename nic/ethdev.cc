@@ -92,16 +92,15 @@ Result<std::unique_ptr<Ethdev>> Ethdev::probe(const PortPlan& port, const Ethdev
 int Ethdev::socket() const { return std::max(0, rte_eth_dev_socket_id(id_)); }
 
 Status Ethdev::configure(unsigned queues) {
-  rx_queues_ = queues;
-  tx_queues_ = std::min<unsigned>(queues, info_.max_tx_queues);
+  rx_queues_ = static_cast<uint16_t>(queues);
+  tx_queues_ = std::min(rx_queues_, info_.max_tx_queues);
   rte_eth_conf conf{};
   rx_offloads_ = info_.rx_offload_capa & rx_checksums;
   conf.rxmode.offloads = rx_offloads_;
   std::array<uint8_t, 64> key{};
   rss_wanted_ = add_rss(info_, queues, key, conf);
   LogCapture log;
-  const int status = rte_eth_dev_configure(id_, static_cast<uint16_t>(rx_queues_),
-                                           static_cast<uint16_t>(tx_queues_), &conf);
+  const int status = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
   if (status != 0) {
     return driver_failure(fmt::format("cannot configure {} queues", queues), -status, log);
   }

@@ -31,8 +31,8 @@ class Ethdev {
   const rte_eth_dev_info& info() const { return info_; }
   unsigned queues_max() const { return info_.max_rx_queues; }
   int socket() const;  // NUMA node; 0 when the device has none
-  unsigned rx_queues() const { return rx_queues_; }
-  unsigned tx_queues() const { return tx_queues_; }
+  uint16_t rx_queues() const { return rx_queues_; }
+  uint16_t tx_queues() const { return tx_queues_; }
   /// By RX queue; empty when the device has no fds, or they could not be told apart.
   const std::vector<int>& wait_fds() const { return wait_fds_; }
   const RssState& rss() const { return rss_; }
@@ -48,8 +48,8 @@ class Ethdev {
   rte_eth_dev_info info_{};
   uint64_t rx_offloads_ = 0;
   bool rss_wanted_ = false;
-  unsigned rx_queues_ = 0;
-  unsigned tx_queues_ = 0;
+  uint16_t rx_queues_ = 0;
+  uint16_t tx_queues_ = 0;
   std::vector<int> wait_fds_;
   RssState rss_;
 };

@@ -38,9 +38,12 @@ def calls(archive):
             member = Path(match[1]).name.removesuffix(".o")
         elif match := FUNCTION.match(line):
             function = match[1]
+            found[member, function] = set()
         elif match := RELOCATION.search(line):
             symbol = match[1].strip().split("@")[0]
-            found.setdefault((member, function), set()).add(symbol)
+            found[member, function].add(symbol)
+    if not found:
+        raise SystemExit(f"{archive}: no code in it; is it built?")
     return found
 
 
