@@ -1,0 +1,75 @@
+"""perf/run: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sluicelab.shell import LabError, REPOSITORY, exit_on_signals, need_root
+
+from . import cost, machine, report
+from .rows import Row, table
+
+OUT = REPOSITORY / "perf" / "out"
+SCENARIOS = {"cost": cost.run}
+
+
+def scenario_names() -> list[str]:
+    return list(SCENARIOS)
+
+
+class Progress:
+    """One line that says what is going on; kept lines on a terminal that cannot rewrite."""
+
+    def __init__(self) -> None:
+        self.rewrites, self.began = sys.stderr.isatty(), time.monotonic()
+
+    def __call__(self, text: str, keep: bool = False) -> None:
+        line = f"[{time.monotonic() - self.began:4.0f} s] {text}"
+        if self.rewrites and not keep:
+            print(f"\r\033[K{line[:110]}", end="", file=sys.stderr, flush=True)
+        else:
+            print(("\r\033[K" if self.rewrites else "") + line, file=sys.stderr, flush=True)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="perf/run", description=__doc__)
+    parser.add_argument("scenario", nargs="?", default="all", choices=[*scenario_names(), "all"])
+    parser.add_argument("--quick", action="store_true", help="fewer cases and shorter runs: under 3 minutes")
+    parser.add_argument("--runs", type=int, help="measurements of each thing (default 5; quick 3)")
+    parser.add_argument("--peers", default="testpmd,ovs", help="peers to measure beside, or none (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=OUT, help="where the report goes (default perf/out)")
+    options = parser.parse_args(argv)
+    if options.runs is None:
+        options.runs = 3 if options.quick else 5
+    if options.runs < 1:
+        parser.error("--runs: at least 1")
+    return options
+
+
+def main(argv: list[str]) -> int:
+    options = parse(argv)
+    progress = Progress()
+    rows: list[Row] = []
+    try:
+        need_root()
+        exit_on_signals()
+        facts = machine.description()
+        peers = set(options.peers.split(",")) - {"none"}
+        names = scenario_names() if options.scenario == "all" else [options.scenario]
+        with tempfile.TemporaryDirectory(prefix="sluice-perf-", dir="/run") as scratch:
+            for name in names:
+                progress(f"{name}", keep=True)
+                rows += SCENARIOS[name](Path(scratch), options.quick, options.runs, peers, progress)
+        facts["load at the end"] = machine.description()["load"]
+        page = report.write(options.out, facts, rows)
+    except LabError as error:
+        progress(f"perf/run: {error}", keep=True)
+        return 1
+    progress("done", keep=True)
+    print(table(rows))
+    print(f"\n{page}")
+    return 0

@@ -1,0 +1,86 @@
+"""The report: report.json (the rows), and one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+from . import svg
+from .rows import Row, from_dicts, shown, to_dicts
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #1a1a1a }
+h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
+svg { width: 100%; max-width: 760px; font: 12px system-ui, sans-serif }
+svg .grid { stroke: #ddd } svg .end { text-anchor: end } svg .mid { text-anchor: middle }
+table { border-collapse: collapse; font-size: 13px } th, td { padding: 3px 9px; border-bottom: 1px solid #ddd; text-align: left }
+td.n { text-align: right; font-variant-numeric: tabular-nums } p.note { color: #555 }
+"""
+
+
+def write(folder: Path, machine: dict, rows: list[Row]) -> Path:
+    """Writes report.json, machine.json and report.html; the path of the last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(to_dicts(rows), indent=1) + "\n")
+    (folder / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
+    page = folder / "report.html"
+    page.write_text(html(machine, rows, (folder / "profile.txt").exists()))
+    return page
+
+
+def load(path: Path) -> list[Row]:
+    """The rows of a report.json, or of the folder that holds one."""
+    return from_dicts(json.loads((path / "report.json" if path.is_dir() else path).read_text()))
+
+
+def _against_flows(rows: list[Row], unit: str, title: str) -> str:
+    series: dict[str, list] = {}
+    for r in rows:
+        if r.unit == unit and r.variant == "udp4" and r.bytes == "64" and r.what in ("cost", "rate per CPU-second", "own cost"):
+            name = f"{r.who} {r.mode}" + (" (own)" if r.what == "own cost" else "")
+            series.setdefault(name, []).append((r.flows, r.median, r.min, r.max))
+    return svg.lines(title, series, "flows", unit)
+
+
+def _bars(rows: list[Row], title: str, unit: str, name) -> str:
+    return svg.bars(title, [(name(r), r.median, r.min, r.max) for r in rows if r.unit == unit], unit)
+
+
+def sections(rows: list[Row]) -> list[tuple[str, str, str]]:
+    """(heading, explanation, plot) of what the rows have."""
+    of = lambda *whats: [r for r in rows if r.what in whats]
+    others = [r for r in of("cost") if r.flows == 1_000_000 and (r.who == "sluice" or r.mode == "5tswap")]
+    found = [
+        ("Cycles per packet against flows", "64-byte UDP over IPv4, established flows, both directions mixed; one core, "
+         "which also makes the packets. “own” is without testpmd rxonly on the same source.",
+         _against_flows(rows, "cycles/packet", "cycles per packet")),
+        ("Packets per CPU-second against flows", "The same runs.",
+         _against_flows(rows, "Mpps/CPU-second", "million packets per CPU-second")),
+        ("Sizes, families and protocols at 1 M flows", "Cycles per packet.",
+         _bars(others, "traffic", "cycles/packet", lambda r: f"{r.who} {r.mode} {r.variant} {r.bytes} B")),
+        ("Swaps", "From publishing a prepared snapshot until the slowest worker serves it, under full load.",
+         _bars(of("swap"), "swaps", "us", lambda r: f"{r.who} {r.mode} {r.variant}")),
+        ("Connections", "", _bars(of("connections"), "connections", "k connections/CPU-second",
+                                  lambda r: f"{r.who} {r.mode} {r.variant}")),
+        ("Latency", "", _bars(of("latency"), "latency", "us", lambda r: f"{r.who} {r.mode} {r.variant}")),
+        ("Stages", "Cycles per packet in perf/pipeline_bench.",
+         _bars(of("stage"), "stages", "cycles", lambda r: f"{r.mode} {r.flows:,}")),
+    ]
+    return [section for section in found if section[2]]
+
+
+def html(machine: dict, rows: list[Row], has_profile: bool = False) -> str:
+    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
+    plots = "".join(f"<h2>{escape(head)}</h2><p class=note>{escape(why)}</p>{plot}"
+                    for head, why, plot in sections(rows))
+    head = ("what", "who", "mode", "device", "bytes", "variant", "flows", "median", "min", "max", "unit", "runs", "note")
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in (r.what, r.who, r.mode, r.device, r.bytes, r.variant))
+        + "".join(f"<td class=n>{escape(cell)}</td>" for cell in
+                  (f"{r.flows:,}", shown(r.median), shown(r.min), shown(r.max)))
+        + f"<td>{escape(r.unit)}</td><td class=n>{r.runs}</td><td>{escape(r.note)}</td></tr>" for r in rows)
+    profile = '<p><a href="profile.txt">CPU profile of the worker</a></p>' if has_profile else ""
+    return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Sluice: packet rates</title><style>{STYLE}</style>"
+            f"<h1>Sluice: packet rates</h1><p class=note>{escape(facts)}</p>{profile}{plots}<h2>All figures</h2>"
+            f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table></html>\n")

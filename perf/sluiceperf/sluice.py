@@ -1,0 +1,61 @@
+"""Sluice's own packet path as a subject: perf/dut."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from sluicelab.shell import LabError, binary
+
+from .source import Traffic
+from .subject import Subject
+
+FORWARDED = {"to_backend", "to_client"}
+
+
+class Sluice(Subject):
+    who = "sluice"
+    mode = "nat"
+
+    def __init__(self, scratch: Path, traffic: Traffic, listeners: int = 1, backends: int = 100,
+                 cores: tuple[int, ...] = (1,), name: str = "sluice", flows_max: int = 0) -> None:
+        super().__init__(scratch, name)
+        self.traffic, self.listeners, self.backends, self.cores = traffic, listeners, backends, cores
+        self.flows_max = flows_max or 1 << max(12, traffic.flows.bit_length())
+        self.tsc_hz = 0
+
+    def memory_mb(self) -> int:
+        tables = self.flows_max * (84 + 148) * len(self.cores) >> 20
+        return tables * 11 // 10 + 96
+
+    def start(self) -> None:
+        command = [binary("perf/dut"), "--memory-mb", str(self.memory_mb()), "--flows-max",
+                   str(self.flows_max), "--listeners", str(self.listeners), "--backends",
+                   str(self.backends), "--family", self.traffic.family, "--proto", self.traffic.proto,
+                   "--source", self.traffic.options(self.status, learns=True), "--core",
+                   *map(str, self.cores)]
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=log, text=True)
+        if "ready" not in self.process.stdout.readline():
+            raise LabError(f"dut does not start: {self.last_words()}")
+        self.tsc_hz = self.ask("stats")["tsc_hz"]
+
+    def ask(self, command: str) -> dict:
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise LabError(f"dut ended: {self.last_words()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise LabError(f"dut: {answer['error']}")
+        return answer
+
+    def check(self) -> None:
+        for number, worker in enumerate(self.ask("stats")["workers"]):
+            others = {name: n for name, n in worker["verdicts"].items() if name not in FORWARDED}
+            if others or worker["evicted"]:
+                raise LabError(f"worker {number} did not forward everything: {others}, "
+                               f"{worker['evicted']} flows evicted")

@@ -1,0 +1,52 @@
+"""testpmd as a subject: the physical limit. One process serves all of its modes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from . import machine
+from .source import Traffic, plugin
+from .subject import Subject
+
+
+class Testpmd(Subject):
+    who = "testpmd"
+
+    def __init__(self, scratch: Path, traffic: Traffic, name: str = "testpmd") -> None:
+        super().__init__(scratch, name)
+        self.traffic = traffic
+        self.forwards = ""  # the mode that it runs now
+
+    def start(self) -> None:
+        machine.need_program("dpdk-testpmd")
+        command = ["dpdk-testpmd", "-l", "0-1", "--no-pci", "--in-memory", "--no-telemetry", "-m", "128",
+                   "--file-prefix", f"sluice-perf-{os.getpid()}", "-d", plugin(self.scratch),
+                   "--vdev=net_null0", "--vdev=net_null1", "--", "-i", "--nb-cores=1",
+                   "--total-num-mbufs=16384", "--no-flush-rx"]
+        environment = dict(os.environ, SLUICE_SOURCE=self.traffic.options(self.status, learns=False))
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                            text=True, env=environment)
+        self.set_mode("io")
+
+    def say(self, *lines: str) -> None:
+        self.process.stdin.write("".join(line + "\n" for line in lines))
+        self.process.stdin.flush()
+
+    def set_mode(self, mode: str) -> None:
+        self.mode = mode
+
+    def prepare(self) -> None:
+        if self.forwards != self.mode:
+            if self.forwards:
+                self.say("stop")
+            self.say(f"set fwd {self.mode}", "start")
+            self.forwards = self.mode
+            time.sleep(0.3)
+
+    def warm(self) -> None:
+        self.prepare()
+        super().warm()
