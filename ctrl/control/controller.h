@@ -17,6 +17,7 @@
 
 #include "ctrl/compile/compile.h"
 #include "ctrl/compile/moved_slots.h"
+#include "ctrl/control/busy_meter.h"
 #include "ctrl/control/change.h"
 #include "ctrl/control/closed_refs.h"
 #include "ctrl/control/event_hub.h"
@@ -103,6 +104,7 @@ class Controller {
   const Observed& observed() const { return observed_; }
   const Sampler& sampler() const { return sampler_; }
   const ProofKeeper& proofs() const { return proofs_; }
+  const BusyMeter& busy() const { return busy_; }
   StateStore& store() { return around_.store; }
   const Node& node() const { return around_.node; }
   dataplane::Engine& engine() const { return around_.engine; }
@@ -169,6 +171,7 @@ class Controller {
   ClosedRefs closed_;
   Fences fences_;
   ShareWindow window_;
+  BusyMeter busy_;
   std::map<uint16_t, uint64_t> lingering_backends_;  // id → first revision without it
   std::map<uint16_t, uint64_t> lingering_refs_;
   bool first_generation_ = false;

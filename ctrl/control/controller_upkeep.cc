@@ -13,7 +13,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto republish_delay = 2ms;  // takes a burst of events as one
+constexpr std::chrono::nanoseconds republish_delay = 2ms;   // takes a burst of events as one
+constexpr std::chrono::nanoseconds republish_pause = 20ms;  // between two, so that a storm is cheap
 constexpr auto tick_interval = 1s;
 
 }  // namespace
@@ -63,7 +64,9 @@ void Controller::refresh_observed() {
     if (!was_down.contains(backend)) tell_health(backend, "down");
   }
   for (const BackendKey& backend : was_down) {
-    if (!observed_.down.contains(backend)) tell_health(backend, "up");
+    // One that is no longer probed has not come up.
+    if (observed_.down.contains(backend) || around_.node.health(backend) == nullptr) continue;
+    tell_health(backend, "up");
   }
   const auto were = std::exchange(observed_.next_hops, around_.node.next_hops());
   for (const auto& [address, next_hop] : observed_.next_hops) {
@@ -78,7 +81,9 @@ void Controller::refresh_observed() {
 
 void Controller::node_changed() {
   if (republish_ != 0) return;
-  republish_ = around_.loop.after(republish_delay, [this](int) {
+  const std::chrono::nanoseconds quiet(now_ns() - published_ns_);
+  const auto delay = std::max(republish_delay, republish_pause - quiet);
+  republish_ = around_.loop.after(delay, [this](int) {
     republish_ = 0;
     refresh_observed();
     republish();
@@ -117,6 +122,7 @@ void Controller::arm_tick() {
 
 void Controller::tick() {
   around_.engine.reclaim();
+  busy_.tick(around_.engine);
   if (release_lingering()) republish();
   if (!all_acknowledged()) return;
   fences_.forget_empty(sampler_);

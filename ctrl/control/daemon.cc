@@ -1,12 +1,7 @@
 #include "ctrl/control/daemon.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <time.h>
-
-#include <atomic>
-#include <csignal>
 
 #include "ctrl/control/methods.h"
 #include "ctrl/control/service_notify.h"
@@ -17,30 +12,17 @@
 namespace sluice::ctrl {
 namespace {
 
-std::atomic<EventLoop*> signalled_loop{nullptr};
-std::atomic<int> hangup_fd{-1};
-
-void on_stop_signal(int) {
-  if (EventLoop* loop = signalled_loop.load()) loop->stop();
-}
-
-void on_hangup_signal(int) {
-  const int saved_errno = errno;
-  [[maybe_unused]] const auto ignored = ::eventfd_write(hangup_fd.load(), 1);
-  errno = saved_errno;
-}
-
-void handle(int signal, void (*handler)(int)) {
-  struct sigaction action{};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
-  ::sigaction(signal, &action, nullptr);
-}
-
 uint64_t clock_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+void reopen_log_file() {
+  if (auto reopened = reopen_log(); !reopened) {
+    log_error("sluiced", "the log file could not be reopened",
+              {{"error", reopened.error().message}});
+  }
 }
 
 void log_driver_line(nic::LogLevel level, std::string_view line) {
@@ -76,8 +58,9 @@ model::Port model_port(const nic::PortInfo& info, const PortConfig& config) {
 }  // namespace
 
 Daemon::~Daemon() {
-  signalled_loop = nullptr;
+  signals_.reset();
   set_log_observer({});
+  links_.reset();
   admin_.reset();
   control_.reset();
   metrics_.reset();
@@ -102,10 +85,9 @@ Status Daemon::start() {
     if (auto done = (this->*stage)(); !done) return done;
   }
   watch_log();
-  watch_hangup();
-  signalled_loop = loop_.get();
-  handle(SIGTERM, on_stop_signal);
-  handle(SIGINT, on_stop_signal);
+  links_ = std::make_unique<LinkWatch>(*loop_, events_, identity_);
+  signals_ = std::make_unique<StopSignals>();
+  if (auto attached = signals_->attach(*loop_, reopen_log_file); !attached) return attached;
   log_info("sluiced", "ready",
            {{"version", options_.version},
             {"generation", controller_->generation()},
@@ -255,24 +237,6 @@ void Daemon::watch_log() {
       Json parsed = Json::parse(line, nullptr, false);
       events_.emit("log", {{"line", parsed.is_discarded() ? Json(line) : std::move(parsed)}});
     });
-  });
-}
-
-void Daemon::watch_hangup() {
-  if (!hangup_) {
-    hangup_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!hangup_) return;
-    hangup_fd = hangup_.get();
-    handle(SIGHUP, on_hangup_signal);
-  }
-  loop_->poll(hangup_.get(), POLLIN, [this](int) {
-    eventfd_t count = 0;
-    ::eventfd_read(hangup_.get(), &count);
-    if (auto reopened = reopen_log(); !reopened) {
-      log_error("sluiced", "the log file could not be reopened",
-                {{"error", reopened.error().message}});
-    }
-    watch_hangup();
   });
 }
 

@@ -9,9 +9,11 @@
 #include "ctrl/control/controller.h"
 #include "ctrl/control/daemon_node.h"
 #include "ctrl/control/flow_lister.h"
+#include "ctrl/control/link_watch.h"
 #include "ctrl/control/metrics.h"
 #include "ctrl/control/rpc_server.h"
 #include "ctrl/control/status_view.h"
+#include "ctrl/control/stop_signals.h"
 #include "ctrl/runtime/admin_server.h"
 #include "ctrl/runtime/slow_path.h"
 #include "nic/port_set.h"
@@ -44,13 +46,11 @@ class Daemon {
   Status open_controller();
   Status open_sockets();
   void watch_log();
-  void watch_hangup();
 
   DaemonOptions options_;
   HashKey decision_key_;
   Identity identity_;
   EventHub events_;
-  UniqueFd hangup_;  // eventfd, written by the handler of SIGHUP
   bool eal_started_ = false;
 
   // In the order of their making; each may use those above it.
@@ -65,6 +65,8 @@ class Daemon {
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<RpcServer> control_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<LinkWatch> links_;
+  std::unique_ptr<StopSignals> signals_;
   std::vector<unsigned> worker_lcores_;
 };
 

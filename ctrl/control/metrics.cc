@@ -50,13 +50,14 @@ void add_node(const MetricsSources& from, Families& into) {
   }
 }
 
-void add_workers(const dataplane::Engine& engine, Families& into) {
+void add_workers(const Controller& controller, Families& into) {
+  const dataplane::Engine& engine = controller.engine();
   FamilyBuilder generation =
       gauge_family("sluice_worker_generation", "The generation that a worker has acknowledged.");
   FamilyBuilder revision =
       gauge_family("sluice_worker_revision", "The snapshot that a worker has acknowledged.");
-  FamilyBuilder busy =
-      gauge_family("sluice_worker_busy_ratio", "Share of its time that a worker had packets.");
+  FamilyBuilder busy = gauge_family("sluice_worker_busy_ratio",
+                                    "Share of the last second that a worker had packets.");
   FamilyBuilder sleeps =
       counter_family("sluice_worker_sleeps_total", "Times that an adaptive worker slept.");
   FamilyBuilder received =
@@ -72,7 +73,7 @@ void add_workers(const dataplane::Engine& engine, Families& into) {
     const std::string worker = std::to_string(i);
     generation.add({{"worker", worker}}, double(acknowledged.generation));
     revision.add({{"worker", worker}}, double(acknowledged.revision));
-    busy.add({{"worker", worker}}, busy_percent(counters) / 100);
+    busy.add({{"worker", worker}}, controller.busy().ratio(i));
     sleeps.add({{"worker", worker}}, double(counters.sleeps.get()));
     received.add({{"worker", worker}}, double(counters.rx_packets.get()));
     flows.add({{"worker", worker}, {"family", "ipv4"}}, double(counters.flows_v4.get()));
@@ -205,7 +206,7 @@ void add_ports(const MetricsSources& from, Families& into) {
 std::vector<prometheus::MetricFamily> Metrics::Collect() const {
   Families families;
   add_node(sources_, families);
-  add_workers(sources_.controller.engine(), families);
+  add_workers(sources_.controller, families);
   add_verdicts(sources_.controller.engine(), families);
   add_refs(sources_.controller, families);
   add_backends(sources_.controller, families);

@@ -90,6 +90,9 @@ ChangeOptions Params::change_options(const Author& author) {
   ChangeOptions options;
   options.author = author;
   options.reason = text_or("reason", "");
+  if (options.reason.size() > reason_bytes_max) {
+    wrong("reason", fmt::format("must have at most {} bytes", reason_bytes_max));
+  }
   options.wait_ms = number_or("wait_ms", options.wait_ms, wait_ms_max);
   options.drain_ms = number_or("drain_ms", options.drain_ms, drain_ms_max);
   options.expect_generation = maybe_number("expect_generation");

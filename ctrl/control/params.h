@@ -41,6 +41,7 @@ class Params {
   std::optional<RpcError> error_;
 };
 
+inline constexpr size_t reason_bytes_max = 4096;
 inline constexpr uint64_t wait_ms_max = 3'600'000;
 inline constexpr uint64_t drain_ms_max = 86'400'000;
 

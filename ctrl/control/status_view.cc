@@ -34,7 +34,7 @@ Json workers_json(const Controller& controller) {
                        {"acknowledged_ago_ms", ago_ms(controller.now_ns(), acknowledged.at_ns)},
                        {"flows_v4", counters.flows_v4.get()},
                        {"flows_v6", counters.flows_v6.get()},
-                       {"busy_percent", busy_percent(counters)},
+                       {"busy_percent", 100 * controller.busy().ratio(i)},
                        {"sleeps", counters.sleeps.get()},
                        {"rx_packets", counters.rx_packets.get()},
                        {"handoff_out", counters.handoff_out.get()}});
@@ -207,11 +207,6 @@ Json verdicts_json(const dataplane::Engine& engine) {
 }
 
 }  // namespace
-
-double busy_percent(const dataplane::WorkerCounters& counters) {
-  const auto busy = double(counters.busy_cycles.get()), idle = double(counters.idle_cycles.get());
-  return busy + idle > 0 ? 100.0 * busy / (busy + idle) : 0.0;
-}
 
 Json port_json(const ListenerConfig& listener) {
   if (listener.port_first == listener.port_last) return listener.port_first;

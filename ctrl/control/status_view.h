@@ -22,9 +22,6 @@ struct Identity {
 
 Json status_view(const Controller& controller, const Identity& identity);
 
-/// Busy share of a worker since it started, 0..100.
-double busy_percent(const dataplane::WorkerCounters& counters);
-
 /// "80" or "8000-8099".
 Json port_json(const ListenerConfig& listener);
 std::string protocol_name(uint8_t protocol);

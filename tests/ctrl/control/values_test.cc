@@ -112,6 +112,8 @@ TEST(ParamsTest, NamesTheFirstMistake) {
   EXPECT_EQ(mistake({{"wait_ms", 1.5}}, options), "wait_ms must be an integer 0..3600000");
   EXPECT_EQ(mistake({{"existing", "kill"}}, options),
             "existing must be \"keep\", \"drain\" or \"reset\"");
+  EXPECT_EQ(mistake({{"reason", std::string(4097, 'x')}}, options),
+            "reason must have at most 4096 bytes");
   EXPECT_EQ(mistake({{"dry_run", 1}}, options), "dry_run must be true or false");
   EXPECT_EQ(mistake({{"why", "x"}}, options), "why is not a parameter of this method");
   const auto weights = [](Params& params) { params.numbers("weights", 100); };
