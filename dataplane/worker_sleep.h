@@ -38,6 +38,8 @@ class WorkerSleep {
   void sleep();
 
  private:
+  void forget_dead_fds();
+
   nfds_t fd_count_ = 0;
   std::array<pollfd, 1 + nic::queues_max * nic::ports_max> fds_;
   bool has_fds_ = false;
