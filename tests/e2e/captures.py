@@ -12,13 +12,7 @@ from pathlib import Path
 from sluicelab.lab import Lab
 from sluicelab.shell import binary
 
-
-def _settled(file: Path) -> None:
-    """Waits until tcpdump has written what the kernel gave it: the file has stopped growing."""
-    size = -1
-    while size != file.stat().st_size:
-        size = file.stat().st_size
-        time.sleep(0.3)
+SETTLE_S = 1.0  # for tcpdump to write what the kernel has given it
 
 
 @contextlib.contextmanager
@@ -35,7 +29,7 @@ def captured(lab: Lab, role: str, file: Path, *expression: str,
         first = tcpdump.stderr.readline()
         assert "listening" in first, first
         yield
-        _settled(file)
+        time.sleep(SETTLE_S)
     finally:
         tcpdump.terminate()
         _, words = tcpdump.communicate(timeout=10)

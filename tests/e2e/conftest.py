@@ -7,6 +7,7 @@ LabConfig) and QUEUES. Labs are named by LAB_PREFIX (default "slt"), so a demo m
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +21,19 @@ from sluicelab import hugepages  # noqa: E402
 from sluicelab.config import LabConfig  # noqa: E402
 from sluicelab.daemon import HUGEPAGES, Sluiced  # noqa: E402
 from sluicelab.lab import Lab  # noqa: E402
-from sluicelab.shell import exit_on_signals, need_root  # noqa: E402
+from sluicelab.shell import need_root  # noqa: E402
 
-KEEP_LOG_LINES = 40
+KEEP_LOG_LINES = 12
 
 
 def pytest_configure() -> None:
-    exit_on_signals()
+    """A killed run still takes its labs down: pytest.exit() runs the fixtures' ends."""
+
+    def leave(number: int, _frame: object) -> None:
+        pytest.exit(f"signal {number}", returncode=128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,7 +18,7 @@ HOLD_MS = 4000
 
 def worker_threads(sluiced: Sluiced) -> list[int]:
     """Thread ids of the workers, in the order of their numbers."""
-    named = {name: tid for tid, name in sluiced.threads().items() if "worker" in name}
+    named = {name: tid for tid, name in sluiced.threads().items() if name.startswith("rte-worker")}
     return [named[name] for name in sorted(named)]
 
 

@@ -31,9 +31,9 @@ def variant(sluiced: Sluiced, path: Path, old: str, new: str) -> Path:
 
 def assert_one_clear_line(done: subprocess.CompletedProcess, word: str) -> None:
     assert done.returncode == 1, done
-    errors = [line for line in done.stderr.splitlines() if '"error"' in line] or \
-        done.stderr.strip().splitlines()
-    assert len(errors) == 1 and word in errors[0], done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]  # the log
+    assert len(lines) == 1 and lines[0].startswith("sluiced: ") and word in lines[0], done.stderr
+    assert not any('"level":"error"' in line for line in done.stderr.splitlines()), done.stderr
 
 
 def test_a_missing_file(sluiced: Sluiced) -> None:
@@ -47,7 +47,7 @@ def test_a_wrong_file_names_line_and_key(sluiced: Sluiced, tmp_path: Path) -> No
 
 
 def test_a_second_sluiced_on_the_same_socket(sluiced: Sluiced) -> None:
-    assert_one_clear_line(start(sluiced.lab, sluiced.config_path), "control.sock")
+    assert_one_clear_line(start(sluiced.lab, sluiced.config_path), "in use by another sluiced")
     assert sluiced.status()["workers"]
     assert in_client(sluiced.lab, "curl", "-sf", "-m5", f"http://{V4.virtual}/").stdout
 

@@ -96,7 +96,7 @@ def test_each_flow_is_at_its_owner_and_nowhere_else(
         time.sleep(1.0)
         after = scaled.status()["workers"]
         flows = [flow for flow in all_flows(scaled, "web" + family.suffix)
-                 if flow["state"] == "tcp_established"]
+                 if flow["state"] == "established"]
         report, _ = clients.stop()
     assert (report["failed"], report["mixed"]) == (0, 0), report
     assert len({flow["client"] for flow in flows}) == len(flows) >= 64

@@ -41,6 +41,12 @@ class Processes:
     def _reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
 
+    def _wait_for_last_thread(self, pid: int) -> None:
+        """A killed leader shows as a zombie while its threads still hold files and locks."""
+        for child in self._children:
+            if child.pid == pid:
+                child.wait()
+
     def start(self, name: str, command: list[str], log: Path, env: dict | None = None) -> int:
         """Starts `command` with its output appended to `log`; the pid. Replaces a dead namesake."""
         with open(log, "ab") as output:
@@ -74,6 +80,7 @@ class Processes:
             self._signal_group(pid, signal.SIGKILL)  # the rest of the group, or what does not go
             while self.pid(name) is not None:
                 time.sleep(0.01)
+            self._wait_for_last_thread(pid)
         entries = self._load()
         if entries.pop(name, None) is not None:
             self._store(entries)
