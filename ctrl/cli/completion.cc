@@ -29,9 +29,8 @@ constexpr const char* bash_head =
     R"sh(# bash completion of sluice; load with: source <(sluice completion bash)
 _sluice_names() { sluice --json get "$1" 2>/dev/null | sed -n 's/^ *"name": "\(.*\)",\{0,1\}$/\1/p'; }
 _sluice() {
-  local current = "${COMP_WORDS[COMP_CWORD]}" previous = "${COMP_WORDS[COMP_CWORD-1]}" command =
-      "" i for ((i = 1; i < COMP_CWORD; ++i));
-  do
+  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" command="" i
+  for ((i = 1; i < COMP_CWORD; ++i)); do
     case "${COMP_WORDS[i]}" in
       --socket) ((++i)) ;;
       -*) ;;

@@ -17,6 +17,16 @@ constexpr const char* footer =
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not proved.\n"
     "Every command explains itself: sluice COMMAND --help";
 
+/// Names the command whose help answers it: that of the subcommand, when one was given.
+std::string usage_message(const CLI::App* app, const CLI::Error& error) {
+  std::string command = "sluice";
+  for (const auto* chosen : app->get_subcommands()) command += " " + chosen->get_name();
+  std::string what = error.what();
+  const auto unknown = app->remaining(true);
+  if (!unknown.empty()) what = fmt::format("unknown command or argument \"{}\"", unknown.front());
+  return fmt::format("{}: {}\nSee: {} --help\n", command, what, command);
+}
+
 int run(int argc, char** argv) {
   CLI::App app{about, "sluice"};
   Global global;
@@ -24,6 +34,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(footer);
   app.fallthrough();
+  app.failure_message(usage_message);
   app.set_version_flag("--version", std::string("sluice ") + SLUICE_VERSION);
   app.add_option("--socket", global.socket, "Control socket (default /run/sluice/control.sock)")
       ->envname("SLUICE_SOCKET");
