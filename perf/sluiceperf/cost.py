@@ -42,8 +42,8 @@ class Comparison:
         with contextlib.ExitStack() as stack:
             for subject in self.subjects:
                 self.progress(f"starting {subject.name}")
+                stack.callback(subject.stop)  # also what start() left behind when it failed
                 subject.start()
-                stack.callback(subject.stop)
                 subject.warm()
                 subject.pause()
             self._stack = stack.pop_all()

@@ -67,7 +67,9 @@ class Ovs(Subject):
                    f'other_config:dpdk-extra="--no-pci --in-memory --no-telemetry -d {plugin(self.scratch)}"',
                    "other_config:dpdk-lcore-mask=1", "other_config:pmd-cpu-mask=2",
                    f'other_config:dpdk-socket-mem="{self.memory_mb()}"')
-        self.process = subprocess.Popen([VSWITCHD, f"unix:{self.home}/db.sock", "--no-chdir"],
+        self.control = self.home / "vswitchd.ctl"
+        self.process = subprocess.Popen([VSWITCHD, f"unix:{self.home}/db.sock", "--no-chdir",
+                                         f"--unixctl={self.control}"],
                                         stdout=log, stderr=log, env=self.env)
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev",
                    "fail_mode=secure")
@@ -100,9 +102,8 @@ class Ovs(Subject):
         return run("ovs-ofctl", "-O", "OpenFlow15", words[0], f"unix:{self.home}/br0.mgmt", *words[2:]).stdout
 
     def appctl(self, *words: str) -> str:
-        socket = self.home / f"ovs-vswitchd.{self.pid}.ctl"
-        self.await_file(socket)
-        return run("ovs-appctl", "-t", str(socket), *words).stdout
+        self.await_file(self.control)
+        return run("ovs-appctl", "-t", str(self.control), *words).stdout
 
     def counters(self) -> tuple[int, int]:
         """(received, sent) of both ports."""

@@ -26,7 +26,7 @@ class Subject:
     mode = ""
     device = "null+source"
     threads = WORKER_THREADS
-    process: subprocess.Popen
+    process: subprocess.Popen | None = None
 
     def __init__(self, scratch: Path, name: str) -> None:
         self.name, self.scratch = name, scratch
@@ -45,7 +45,7 @@ class Subject:
         """Called each time before it is measured."""
 
     def stop(self) -> None:
-        if self.process.poll() is None:
+        if self.process and self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGCONT)
             self.process.terminate()
             try:

@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""Tests of what perf/ works out from measurements: rows, comparison, report, parsing of benchmarks."""
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
+
+from sluiceperf import compare, cost, report, rows, stages, swaps  # noqa: E402
+from sluiceperf.source import Traffic, read_status  # noqa: E402
+
+WHERE = {"device": "null+source", "bytes": "64", "flows": 1000, "variant": "udp4"}
+
+
+def cost_row(values, who="sluice", mode="nat", unit="cycles/packet", what="cost"):
+    return rows.row(values, unit, what=what, who=who, mode=mode, workers=1, **WHERE)
+
+
+class RowsTest(unittest.TestCase):
+    def test_row_is_the_median_with_its_spread(self):
+        made = cost_row([30.0, 10.0, 20.0])
+        self.assertEqual((made.median, made.min, made.max, made.runs), (20, 10, 30, 3))
+
+    def test_no_values_is_no_row(self):
+        with self.assertRaises(ValueError):
+            cost_row([])
+
+    def test_percentile_is_the_nearest_rank(self):
+        values = [float(n) for n in range(1, 101)]
+        self.assertEqual([rows.percentile(values, share) for share in (0.5, 0.99, 1.0, 0.0)], [50, 99, 100, 1])
+
+    def test_rows_survive_json(self):
+        with tempfile.TemporaryDirectory() as folder:
+            made = [cost_row([1.5, 2.5])]
+            report.write(Path(folder), {"cpu": "x"}, made)
+            self.assertEqual(report.load(Path(folder)), made)
+
+    def test_table_lines_up(self):
+        lines = rows.table([cost_row([1.0]), cost_row([123456.0])]).splitlines()
+        self.assertEqual(lines[0].split()[-2:], ["unit", "runs"])
+        self.assertIn("123,456", lines[2])
+
+
+class CostTest(unittest.TestCase):
+    def setUp(self):
+        # (packets, nanoseconds): 100 and 50 ns a packet, at 2 GHz
+        self.samples = {("sluice", "nat"): [(1000, 100_000)], ("testpmd", "rxonly"): [(1000, 20_000)],
+                        ("testpmd", "5tswap"): [(1000, 50_000)]}
+        self.made = cost.cost_rows(self.samples, 2e9, what="", **WHERE)
+
+    def test_cycles_and_rate_per_cpu_second(self):
+        ours = [r for r in self.made if r.who == "sluice"]
+        self.assertAlmostEqual(next(r.median for r in ours if r.unit == "cycles/packet"), 200)
+        self.assertAlmostEqual(next(r.median for r in ours if r.unit == "Mpps/CPU-second"), 10)
+
+    def test_own_cost_is_without_the_source(self):
+        own, = cost.own_rows(self.made)
+        self.assertEqual((own.what, own.median), ("own cost", 160))
+
+    def test_ratio_leaves_the_source_out(self):
+        ratio, = cost.ratio_rows(self.made)
+        self.assertEqual(ratio.what, "rate beside testpmd 5tswap")
+        self.assertAlmostEqual(ratio.median, 0.5)
+
+
+class CompareTest(unittest.TestCase):
+    def verdict(self, before, after, unit="cycles/packet"):
+        return compare.verdict(cost_row(before, unit=unit), cost_row(after, unit=unit))
+
+    def test_overlapping_spreads_say_nothing(self):
+        self.assertEqual(self.verdict([100, 120], [110, 130]), "within the spread")
+
+    def test_fewer_cycles_and_more_packets_are_better(self):
+        self.assertEqual(self.verdict([100, 120], [80, 90]), "better")
+        self.assertEqual(self.verdict([100, 120], [130, 140]), "worse")
+        self.assertEqual(self.verdict([10, 11], [20, 21], "Mpps/CPU-second"), "better")
+
+    def test_only_common_rows_are_compared(self):
+        lines = compare.compare([cost_row([100])], [cost_row([50]), cost_row([1], who="ovs-dpdk")])
+        self.assertEqual([line[5] for line in lines], ["-50.0 %"])
+
+
+class StagesTest(unittest.TestCase):
+    def test_pipeline_bench(self):
+        found = stages.parse("10000 flows (2 MB pages), 1048576 packets:\n"
+                             "  rewrite (nat)                        median    50.6   best    48.6\n")
+        self.assertEqual(found, {("IPv4", 10_000, "rewrite (nat)"): (50.6, 48.6)})
+
+    def test_flow_bench(self):
+        found = stages.parse("IPv6, 1000000 flows of 1048576: 148.0 bytes a flow, 2 MiB pages\n"
+                             "  lookup, one by one                         median    75.0 ns    195 cycles"
+                             "   best    61.0 ns    158 cycles\n")
+        self.assertEqual(found, {("IPv6", 1_000_000, "lookup, one by one"): (195, 158)})
+
+
+class SwapsTest(unittest.TestCase):
+    def test_percentiles_and_losses(self):
+        answer = {"delays_us": [float(n) for n in range(1, 101)], "lost": 3, "broken": 0, "prepare_us": [7.0]}
+        found = {(r.mode, r.unit): r.median for r in swaps.rows_of([answer], who="sluice", workers=1, **WHERE)}
+        self.assertEqual(found["acknowledged p99", "us"], 99)
+        self.assertEqual(found["nat", "packets lost"], 3)
+
+
+class ReportTest(unittest.TestCase):
+    def test_page_is_whole_and_escapes(self):
+        page = report.html({"cpu": "<fast>"}, [cost_row([1, 2])])
+        self.assertIn("&lt;fast&gt;", page)
+        self.assertIn("<polyline", page)
+        for outside in ("http://", "https://", "src=", "<script"):
+            self.assertNotIn(outside, page)
+
+
+class SourceTest(unittest.TestCase):
+    def test_status_of_a_source_that_has_not_written_yet(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "status")
+            self.assertIsNone(read_status(path))
+            path.write_bytes(bytes(4096))
+            self.assertIsNone(read_status(path))
+
+    def test_variant_names_what_differs(self):
+        self.assertEqual(Traffic(proto="tcp", family="6", zipf=1).variant, "tcp6 zipf 1")
+
+
+if __name__ == "__main__":
+    unittest.main()
