@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
-from sluiceperf import compare, cost, report, rows, stages, swaps  # noqa: E402
+from sluiceperf import compare, connections, cost, report, rows, stages, swaps  # noqa: E402
 from sluiceperf.source import Traffic, read_status  # noqa: E402
 
 WHERE = {"device": "null+source", "bytes": "64", "flows": 1000, "variant": "udp4"}
@@ -102,6 +102,16 @@ class SwapsTest(unittest.TestCase):
         found = {(r.mode, r.unit): r.median for r in swaps.rows_of([answer], who="sluice", workers=1, **WHERE)}
         self.assertEqual(found["acknowledged p99", "us"], 99)
         self.assertEqual(found["nat", "packets lost"], 3)
+
+
+class ConnectionsTest(unittest.TestCase):
+    def test_cost_is_the_slope_inside_each_window(self):
+        # 100 ns each up to 70 % of 1,000, then 300 ns each
+        samples = [(n, 100 * n if n <= 700 else 70_000 + 300 * (n - 700)) for n in range(0, 1000, 10)]
+        self.assertEqual(connections.windows(samples, 1000), {0.1: 100, 0.5: 100, 0.9: 300})
+
+    def test_a_window_without_samples_is_left_out(self):
+        self.assertEqual(connections.windows([(0, 0), (950, 5)], 1000), {})
 
 
 class ReportTest(unittest.TestCase):
