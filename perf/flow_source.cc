@@ -129,18 +129,23 @@ Status FlowSource::attach() {
       return fail("cannot add an RX callback");
     }
     if (phase_ == Phase::running) continue;
-    tx_callbacks_[port] = rte_eth_add_tx_callback(ethdev, 0, on_tx, this);
-    if (tx_callbacks_[port] == nullptr) return fail("cannot add a TX callback");
+    rte_eth_dev_info info{};
+    if (rte_eth_dev_info_get(ethdev, &info) != 0) return fail("cannot ask for TX queues");
+    for (uint16_t queue = 0; queue < info.nb_tx_queues; ++queue) {
+      const auto* callback = rte_eth_add_tx_callback(ethdev, queue, on_tx, this);
+      if (callback == nullptr) return fail("cannot add a TX callback");
+      tx_callbacks_.push_back({ethdev, queue, callback});
+    }
   }
   return {};
 }
 
 void FlowSource::drop_tx_callbacks() {
-  for (unsigned port = 0; port < 2; ++port) {
-    if (tx_callbacks_[port] == nullptr) continue;
-    rte_eth_remove_tx_callback(options_.ethdevs[port], 0, tx_callbacks_[port]);
-    tx_callbacks_[port] = nullptr;  // its few bytes stay: a burst may be inside
+  // Their few bytes stay: a burst may be inside.
+  for (const auto& [ethdev, queue, callback] : tx_callbacks_) {
+    rte_eth_remove_tx_callback(ethdev, queue, callback);
   }
+  tx_callbacks_.clear();
 }
 
 void FlowSource::start_running() {

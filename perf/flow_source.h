@@ -84,7 +84,12 @@ class FlowSource {
   std::array<Side, 2> sides_;
   std::atomic<Phase> phase_{Phase::opening};
   SourceStatus* status_ = nullptr;
-  std::array<const rte_eth_rxtx_callback*, 2> tx_callbacks_{};
+  struct TxCallback {
+    uint16_t ethdev = 0;
+    uint16_t queue = 0;
+    const rte_eth_rxtx_callback* callback = nullptr;
+  };
+  std::vector<TxCallback> tx_callbacks_;  // on every TX queue: OVS-DPDK has one per thread
 };
 
 }  // namespace sluice::perf

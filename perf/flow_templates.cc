@@ -83,6 +83,26 @@ void FlowTemplates::set_length(uint8_t* frame, uint16_t bytes) const {
   }
 }
 
+/// RFC 768, RFC 9293 §3.1: pseudo header and segment, of which `bytes_there` bytes of the frame are
+/// there and the rest counts as zeros.
+uint64_t FlowTemplates::l4_sum(const uint8_t* frame, uint16_t bytes, size_t bytes_there) const {
+  const bool is_v4 = plan_.family == Family::v4;
+  const uint8_t* addresses = frame + ip_at + (is_v4 ? ipv4::source : ipv6::source);
+  const uint64_t pseudo =
+      swap16(plan_.protocol) + uint64_t{swap16(static_cast<uint16_t>(bytes - l4_offset()))};
+  const uint64_t sum = wire::sum_bytes({addresses, is_v4 ? size_t{8} : size_t{32}}, pseudo);
+  const size_t end = std::min<size_t>(bytes, bytes_there);
+  return wire::sum_bytes({frame + l4_offset(), end - l4_offset()}, sum);
+}
+
+void FlowTemplates::set_l4_checksum(uint8_t* frame, uint16_t bytes, size_t bytes_there) const {
+  const bool is_udp = plan_.protocol == protocol_udp;
+  uint8_t* field = frame + l4_offset() + (is_udp ? wire::udp::checksum : wire::tcp::checksum);
+  store(field, uint16_t{0});
+  const uint16_t checksum = wire::finish_checksum(l4_sum(frame, bytes, bytes_there));
+  store(field, is_udp && checksum == 0 ? uint16_t{0xffff} : checksum);
+}
+
 void FlowTemplates::set_flags(uint8_t* frame, uint8_t flags) const {
   if (plan_.protocol == protocol_tcp) frame[l4_offset() + wire::tcp::flags] = flags;
 }
@@ -117,9 +137,6 @@ void FlowTemplates::write_client(uint32_t position) {
   store_be16(l4 + 2, static_cast<uint16_t>(listener_port_first + position % plan_.listeners));
   if (plan_.protocol == protocol_tcp) {
     l4[wire::tcp::data_offset] = 0x50;
-    store_be16(l4 + wire::tcp::checksum, 0x1234);
-  } else {
-    store_be16(l4 + wire::udp::checksum, 0x1234);
   }
   set_flags(frame, wire::tcp_ack);
   set_length(frame, learning_frame_bytes);
@@ -130,8 +147,10 @@ void FlowTemplates::write_learning(const uint8_t* from, uint32_t position, uint8
   std::memcpy(to, from, template_bytes_);
   set_length(to, learning_frame_bytes);
   set_flags(to, flags);
+  std::memset(to + payload_offset(), 0, learning_frame_bytes - payload_offset());
   store(to + payload_offset(), magic);
   store(to + payload_offset() + 4, position);
+  set_l4_checksum(to, learning_frame_bytes, learning_frame_bytes);
 }
 
 void FlowTemplates::write_opening(uint32_t position, uint8_t* frame) const {
@@ -145,6 +164,7 @@ void FlowTemplates::write_answer(uint32_t position, uint8_t* frame) const {
 int64_t FlowTemplates::position_of(std::span<const uint8_t> frame) const {
   if (frame.size() != learning_frame_bytes) return -1;
   if (load<uint32_t>(frame.data() + payload_offset()) != magic) return -1;
+  if (wire::fold(l4_sum(frame.data(), learning_frame_bytes, frame.size())) != 0xffff) return -1;
   const auto position = load<uint32_t>(frame.data() + payload_offset() + 4);
   return position < plan_.flows ? position : -1;
 }
@@ -168,7 +188,7 @@ int64_t FlowTemplates::learn(std::span<const uint8_t> frame) {
   store(to + l4_offset(), load<uint16_t>(l4 + 2));
   store(to + l4_offset() + 2, load<uint16_t>(l4));
   set_flags(to, wire::tcp_ack);
-  set_length(to, learning_frame_bytes);
+  std::memset(to + payload_offset(), 0, template_bytes_ - payload_offset());
   return position;
 }
 
@@ -192,8 +212,13 @@ int64_t FlowTemplates::confirm(std::span<const uint8_t> frame) const {
 
 void FlowTemplates::finish() {
   for (uint32_t position = 0; position < plan_.flows; ++position) {
-    set_length(&client_[position * template_bytes_], final_bytes(position));
-    set_length(&backend_[position * template_bytes_], final_bytes(position));
+    const uint16_t bytes = final_bytes(position);
+    for (std::vector<uint8_t>* frames : {&client_, &backend_}) {
+      uint8_t* frame = &(*frames)[position * template_bytes_];
+      set_length(frame, bytes);
+      // Behind the template a frame has what its buffer had: zeros for the checksum.
+      set_l4_checksum(frame, bytes, template_bytes_);
+    }
   }
 }
 

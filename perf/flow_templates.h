@@ -68,6 +68,8 @@ class FlowTemplates {
   size_t payload_offset() const;
   void set_length(uint8_t* frame, uint16_t frame_bytes) const;
   void set_flags(uint8_t* frame, uint8_t flags) const;
+  uint64_t l4_sum(const uint8_t* frame, uint16_t bytes, size_t bytes_there) const;
+  void set_l4_checksum(uint8_t* frame, uint16_t bytes, size_t bytes_there) const;
   uint16_t final_bytes(uint32_t position) const;
   int64_t position_of(std::span<const uint8_t> frame) const;
 

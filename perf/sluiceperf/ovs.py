@@ -42,7 +42,8 @@ class Ovs(Subject):
 
     @staticmethod
     def can_hold(traffic: Traffic) -> bool:
-        return traffic.family == "4" and traffic.flows <= 1_000_000
+        # Its connection tracking verifies L4 checksums, which only short frames have right.
+        return traffic.family == "4" and traffic.bytes == "64" and traffic.flows <= 1_000_000
 
     def memory_mb(self) -> int:
         return 512
