@@ -78,6 +78,11 @@ class Ovs(Subject):
             self.vsctl("add-port", "br0", f"p{port}", "--", "set", "interface", f"p{port}",
                        "type=dpdk", f"options:dpdk-devargs=net_null{port}", f"ofport_request={port + 1}")
         self.appctl("dpctl/ct-set-maxconns", "2500000")
+        # Longer than it may be paused between two turns.
+        self.vsctl("--", "--id=@datapath", "create", "Datapath", "datapath_version=0", "--", "set",
+                   "Open_vSwitch", ".", "datapaths:netdev=@datapath")
+        self.vsctl("add-zone-tp", "netdev", "zone=0",
+                   *(f"{state}=900" for state in ("udp_first", "udp_single", "udp_multiple")))
         self.program()
 
     def program(self) -> None:

@@ -89,6 +89,8 @@ class Subject:
         self.resume()
         self.prepare()
         time.sleep(0.15)
+        if self.process.poll() is not None:
+            raise LabError(f"{self.name} ended with status {self.process.returncode}: {self.last_words()}")
         tids = machine.thread_ids(self.pid, self.threads)
         if not tids:
             raise LabError(f"{self.name} has no worker thread: {self.last_words()}")
