@@ -177,8 +177,8 @@ class Demo:
                  f"{row.green_seen:>8.2f} %{row.green_decided:>8.2f} %{row.connections:>9,}"
                  f"{row.failed:>8}   {row.proof}")
         show("(all of green: weight asked, slots of 65,536, share the clients saw, share decided)")
-        show(f"kept-alive clients beside them: {kept.requests:,} requests, {kept.failed} failed "
-             "(connections to the killed backend)")
+        show(f"clients that keep their connection, beside these: {kept.requests:,} requests, "
+             f"{kept.failed} failed; a switch leaves them where they are (--existing keep)")
         faults = sum(len(row.faults) for row in self.results)
         show(f"\n{len(self.results)} steps, {faults} faults")
         if not self.results:
