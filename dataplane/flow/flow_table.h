@@ -59,11 +59,15 @@ class FlowTable {
 
   uint64_t hash(const Tuple& tuple, uint8_t protocol) const { return hasher_(tuple, protocol); }
 
-  void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[primary(hash)]); }
+  // The prefetches must be inlined: g++ 12 takes a call of such a function for one without effect
+  // and drops it, and with it a third of the speed at a million flows.
+  [[gnu::always_inline]] inline void prefetch_bucket(uint64_t hash) const {
+    __builtin_prefetch(&buckets_[primary(hash)]);
+  }
 
   /// After prefetch_bucket: prefetches the first record whose tag matches. Without one, the
   /// second bucket when the key may be there.
-  void prefetch_record(uint64_t hash) const {
+  [[gnu::always_inline]] inline void prefetch_record(uint64_t hash) const {
     const Bucket& bucket = buckets_[primary(hash)];
     const uint32_t mask = match_tags(bucket, tag(hash));
     if (mask != 0) [[likely]] {
