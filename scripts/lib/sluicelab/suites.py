@@ -13,8 +13,10 @@ from pathlib import Path
 from sluicelab.shell import REPOSITORY, LabError
 
 SANITIZED = REPOSITORY / "build-asan"
-SANITIZE_OPTIONS = ("-Dbuildtype=debugoptimized", "-Db_ndebug=false",
-                    "-Db_sanitize=address,undefined")
+# Little optimization and only line numbers: it compiles twice as fast. Warnings are the release
+# build's business; with sanitizers g++ sees some that are not there.
+SANITIZE_OPTIONS = ("-Dbuildtype=custom", "-Doptimization=1", "-Ddebug=false", "-Dcpp_args=-g1",
+                    "-Dwerror=false", "-Db_ndebug=false", "-Db_sanitize=address,undefined")
 
 
 @dataclass
