@@ -42,7 +42,7 @@ def set_weights(sluiced: Sluiced, route: str, v1: int, v2: int) -> dict:
 def forget_udp_flows(sluiced: Sluiced) -> None:
     """A known UDP flow keeps its backend; wait until the tables have none."""
     deadline = time.monotonic() + UDP_IDLE_S + 10
-    while any(flow["protocol"] == "udp" for flow in sluiced.call("flows", limit=4096)["flows"]):
+    while any(flow["protocol"] == "udp" for flow in sluiced.flows()):
         assert time.monotonic() < deadline, "UDP flows outlive their idle timeout"
         time.sleep(0.2)
 

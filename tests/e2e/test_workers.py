@@ -95,7 +95,7 @@ def test_each_flow_is_at_its_owner_and_nowhere_else(
         before = scaled.status()["workers"]
         time.sleep(1.0)
         after = scaled.status()["workers"]
-        flows = [flow for flow in all_flows(scaled, "web" + family.suffix)
+        flows = [flow for flow in scaled.flows(route="web" + family.suffix)
                  if flow["state"] == "established"]
         report, _ = clients.stop()
     assert (report["failed"], report["mixed"]) == (0, 0), report
@@ -106,16 +106,6 @@ def test_each_flow_is_at_its_owner_and_nowhere_else(
     assert {flow["worker"] for flow in flows} == set(range(workers))
     handed = sum(a["handoff_out"] - b["handoff_out"] for a, b in zip(after, before))
     assert (handed > 0) == (workers > 1), (workers, handed)
-
-
-def all_flows(sluiced: Sluiced, route: str) -> list[dict]:
-    flows, cursor = [], 0
-    while True:
-        page = sluiced.call("flows", limit=1000, cursor=cursor, route=route)
-        flows += page["flows"]
-        cursor = page["next"]
-        if not cursor:
-            return flows
 
 
 @pytest.mark.parametrize("direction", ["put", "get"])

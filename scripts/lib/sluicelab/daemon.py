@@ -97,6 +97,17 @@ class Sluiced:
     def route(self, name: str) -> dict:
         return _named(self.status()["routes"], name)
 
+    def flows(self, **filters: Any) -> list[dict]:
+        """Every flow: walks through all pages of all workers."""
+        flows, cursor = [], 0
+        with self.control() as control:
+            while True:
+                page = control.call("flows", limit=4096, cursor=cursor, **filters)
+                flows += page["flows"]
+                cursor = page["next"]
+                if not cursor:
+                    return flows
+
     def cli(self, *arguments: str) -> subprocess.CompletedProcess:
         """Runs `sluice` with the lab's socket; does not check the exit code."""
         return subprocess.run([binary("ctrl/cli/sluice"), *arguments], text=True,

@@ -40,7 +40,7 @@ class DemoLoad:
     def __init__(self, lab: Lab, kept: int, parallel: int, pause_ms: int) -> None:
         command = lab.within(
             "client", binary("tests/e2e/tools/http_clients"), "--to", VIRTUAL_V4, "--port", "80",
-            "--from", ",".join(CLIENTS_V4), "--kept", str(kept), "--parallel", str(parallel),
+            "--from", CLIENTS_V4[0], "--kept", str(kept), "--parallel", str(parallel),
             "--pause-ms", str(pause_ms), "--progress-ms", "100", "--patience-ms", "5000",
             "--keep-records", "0")
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
