@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "ctrl/cli/client.h"
-#include "ctrl/cli/duration.h"
 #include "ctrl/cli/views.h"
+#include "ctrl/config/duration.h"
 
 namespace sluice::cli {
 namespace {
@@ -20,15 +20,10 @@ constexpr std::chrono::seconds answer_slack{30};
 
 constexpr int code_failed = 1;
 
-/// "" when `text` is a duration, else what is wrong: the form that CLI11 wants of a validator.
-std::string duration_problem(std::string& text) {
-  if (parse_duration(text)) return {};
-  return fmt::format("\"{}\" is not a duration; write it like 500ms, 30s, 10m or 2h", text);
-}
-
 std::string existing_problem(std::string& text) {
   if (text == "keep" || text == "reset") return {};
-  if (text.starts_with("drain:") && parse_duration(std::string_view(text).substr(6))) return {};
+  if (text.starts_with("drain:") && ctrl::parse_duration_ms(std::string_view(text).substr(6)))
+    return {};
   return fmt::format("\"{}\": must be keep, reset or drain:DURATION, such as drain:30s", text);
 }
 
@@ -59,6 +54,15 @@ int exit_code_of(const json& result) {
 
 }  // namespace
 
+std::string duration_problem(std::string& text) {
+  const auto duration_ms = ctrl::parse_duration_ms(text);
+  return duration_ms ? std::string() : duration_ms.error().message;
+}
+
+std::chrono::milliseconds duration_of(std::string_view text) {
+  return std::chrono::milliseconds(ctrl::parse_duration_ms(text).value_or(0));
+}
+
 void ChangeOptions::add_to(CLI::App& command) {
   command.add_option("--reason", reason, "Why; kept in the history");
   command.add_option("--wait", wait, "How long to wait for the proof (default 5s)")
@@ -73,15 +77,13 @@ void ChangeOptions::add_to(CLI::App& command) {
   command.add_flag("--dry-run", dry_run, "Say what would change, change nothing");
 }
 
-std::chrono::milliseconds ChangeOptions::wait_ms() const {
-  return parse_duration(wait).value_or(std::chrono::milliseconds(5000));
-}
+std::chrono::milliseconds ChangeOptions::wait_ms() const { return duration_of(wait); }
 
 json ChangeOptions::params() const {
   json params = {{"wait_ms", wait_ms().count()},
                  {"existing", existing.substr(0, existing.find(':'))}};
   if (existing.starts_with("drain:")) {
-    params["drain_ms"] = parse_duration(std::string_view(existing).substr(6))->count();
+    params["drain_ms"] = duration_of(std::string_view(existing).substr(6)).count();
   }
   if (!reason.empty()) params["reason"] = reason;
   if (expect_generation != 0) params["expect_generation"] = expect_generation;

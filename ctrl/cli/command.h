@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice::cli {
@@ -42,6 +43,12 @@ int run_call(const Global& global, const std::string& method, const json& params
 /// run_call for a change: the exit code follows the proof's verdict.
 int run_change(const Global& global, const std::string& method, json params,
                const ChangeOptions& options);
+
+/// "" when `text` is a duration (ctrl/config/duration.h), else what is wrong: what CLI11 asks of a
+/// validator.
+std::string duration_problem(std::string& text);
+/// A duration that duration_problem() has passed.
+std::chrono::milliseconds duration_of(std::string_view text);
 
 /// Reads a whole file; prints why not and returns false.
 bool read_file(const std::string& path, std::string& text);

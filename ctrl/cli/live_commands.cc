@@ -10,7 +10,6 @@
 
 #include "ctrl/cli/client.h"
 #include "ctrl/cli/command.h"
-#include "ctrl/cli/duration.h"
 #include "ctrl/cli/table.h"
 #include "ctrl/cli/views.h"
 
@@ -85,7 +84,7 @@ int run_top(const Global& global, const TopOptions& options) {
     return exit_refused;
   }
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
-  const auto interval = std::max(*parse_duration(options.interval), std::chrono::milliseconds(100));
+  const auto interval = std::max(duration_of(options.interval), std::chrono::milliseconds(100));
   Decisions before;
   auto sampled = std::chrono::steady_clock::now();
   for (uint32_t shown = 0; options.count == 0 || shown < options.count; ++shown) {
@@ -138,12 +137,7 @@ void add_live_commands(CLI::App& app, const Global& global, Action& action) {
   auto options = std::make_shared<TopOptions>();
   auto* top = app.add_subcommand("top", "Live view: weights asked and served, connections, health");
   top->add_option("--interval", options->interval, "Time between two pictures (default 1s)")
-      ->check(CLI::Validator(
-          [](std::string& text) {
-            return parse_duration(text) ? std::string()
-                                        : fmt::format("\"{}\" is not a duration such as 2s", text);
-          },
-          "DURATION"));
+      ->check(CLI::Validator(duration_problem, "DURATION"));
   top->add_option("--count", options->count, "Stop after so many pictures (default: never)");
   top->callback([&global, &action, options] {
     action = [&global, options] { return run_top(global, *options); };

@@ -5,7 +5,6 @@
 
 #include "ctrl/cli/client.h"
 #include "ctrl/cli/command.h"
-#include "ctrl/cli/duration.h"
 #include "ctrl/cli/views.h"
 #include "ctrl/config/config.h"
 
@@ -113,16 +112,11 @@ void add_verify(CLI::App& app, const Global& global, Action& action) {
   auto* command = app.add_subcommand("verify", "Prove that the data plane serves what was asked");
   command->add_option("route", options->route, "Only this route");
   command->add_option("--wait", options->wait, "How long to wait for the proof (default 5s)")
-      ->check(CLI::Validator(
-          [](std::string& text) {
-            return parse_duration(text) ? std::string()
-                                        : fmt::format("\"{}\" is not a duration such as 30s", text);
-          },
-          "DURATION"));
+      ->check(CLI::Validator(duration_problem, "DURATION"));
   command->footer("Exit code 0: proved. 3: not proved (or still draining).");
   command->callback([&global, &action, options] {
     action = [&global, options] {
-      const auto wait = *parse_duration(options->wait);
+      const auto wait = duration_of(options->wait);
       json params = {{"wait_ms", wait.count()}};
       if (!options->route.empty()) params["route"] = options->route;
       return run_call(global, "verify", params, verify_view, wait);
