@@ -54,7 +54,6 @@ class Compiler {
     add_lingering_backends();
     compile_routes();
     compile_listeners();
-    set_resets();
     registry_.tables().prune();
     return std::move(snapshot_);
   }
@@ -224,18 +223,6 @@ class Compiler {
         previous_ && std::ranges::equal(previous_->listeners, snapshot_->listeners, same_place);
     snapshot_->index =
         unchanged ? previous_->index : model::ListenerIndex::build(snapshot_->listeners);
-  }
-
-  void set_resets() {
-    if (observed_.reset_before.empty()) return;
-    for (const auto& [key, ref] : registry_.refs()) {
-      const auto route = observed_.reset_before.find(key.route);
-      if (route == observed_.reset_before.end()) continue;
-      const auto pool = route->second.find(key.pool);
-      if (pool == route->second.end()) continue;
-      if (ref >= snapshot_->reset_before.size()) snapshot_->reset_before.resize(ref + 1);
-      snapshot_->reset_before[ref] = pool->second;
-    }
   }
 
   const Config& config_;

@@ -24,7 +24,6 @@ struct Observed {
   HashKey decision_key;
   uint64_t generation = 0;
   uint64_t revision = 0;
-  std::map<std::string, std::map<std::string, uint64_t>> reset_before;  // route → pool → revision
 };
 
 /// Parts of the previous snapshot are shared when they did not change; `previous` may be null.

@@ -360,28 +360,6 @@ TEST_F(CompileTest, IdentitiesSurviveEveryChange) {
   }
 }
 
-TEST_F(CompileTest, ResetsAreSetByRefOfEveryRule) {
-  const SnapshotPtr plain = compile_now();
-  EXPECT_TRUE(plain->reset_before.empty());
-  observed_.reset_before["orders"]["v2"] = 42;
-  const SnapshotPtr snapshot = compile_now(plain);
-  for (const auto& [key, ref] : registry_.refs()) {
-    const uint64_t reset = ref < snapshot->reset_before.size() ? snapshot->reset_before[ref] : 0;
-    EXPECT_EQ(reset, key.route == "orders" && key.pool == "v2" ? 42u : 0u)
-        << key.route << " " << key.rule << " " << key.pool;
-  }
-}
-
-TEST_F(CompileTest, ResetsReachPoolsThatLeftTheRoute) {
-  const SnapshotPtr before = compile_now();
-  const uint16_t ref = *registry_.find_ref(RefKey{"orders", 1, "v2"});
-  split().backends.pop_back();
-  observed_.reset_before["orders"]["v2"] = 43;
-  const SnapshotPtr after = compile_now(before);
-  ASSERT_GT(after->reset_before.size(), ref);
-  EXPECT_EQ(after->reset_before[ref], 43u);
-}
-
 TEST_F(CompileTest, RefusesWhatIsNotDefined) {
   split().backends[0].pool = "v9";
   auto result = compile(config_, observed_, registry_, nullptr);
