@@ -71,12 +71,14 @@ def suite_names(build: Path) -> list[str]:
     return sorted(names)
 
 
-def run_meson(build: Path, suite: str, environment: dict[str, str] | None = None) -> Count:
-    """One suite; gtest programs count case by case."""
+def run_meson(build: Path, suite: str, environment: dict[str, str] | None = None,
+              patience: int = 4) -> Count:
+    """One suite; gtest programs count case by case. `patience` stretches the tests' time limits,
+    which are there to end what hangs."""
     junit = build / "meson-logs" / "testlog.junit.xml"
     junit.unlink(missing_ok=True)
     code = _run(["meson", "test", "-C", str(build), "--no-rebuild", "--suite", suite,
-                 "--print-errorlogs"], environment)
+                 "--timeout-multiplier", str(patience), "--print-errorlogs"], environment)
     return _count_junit(junit, code)
 
 
@@ -96,7 +98,7 @@ def run_sanitized() -> Count:
         return Count(failed=1)
     return run_meson(SANITIZED, "unit", {
         "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1",
-        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}, patience=20)
 
 
 def run_fuzz(inputs: int) -> Count:
