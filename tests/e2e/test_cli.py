@@ -52,7 +52,8 @@ def test_mistakes_get_one_clear_line_and_their_exit_code(
     assert sluiced.status()["generation"] == before
 
 
-def test_a_wrong_file_changes_nothing_and_names_every_mistake(sluiced: Sluiced, tmp_path: Path) -> None:
+def test_a_wrong_file_changes_nothing_and_names_every_mistake(
+        sluiced: Sluiced, tmp_path: Path) -> None:
     text = sluiced.config_path.read_text()
     bad = tmp_path / "bad.toml"
     bad.write_text(text.replace("port = 80\n", "port = 80000\n", 1)

@@ -97,7 +97,8 @@ def test_a_line_of_100_mb_is_refused_without_keeping_it(sluiced: Sluiced) -> Non
             answer = client.recv(65536)
         except (BrokenPipeError, ConnectionResetError):
             pass  # hanging up is an answer too
-        assert answer == b"" or json.loads(answer.splitlines()[0])["error"]["code"] in (-32700, -32600)
+        if answer:
+            assert json.loads(answer.splitlines()[0])["error"]["code"] in (-32700, -32600)
     assert resident_kb(sluiced) - before < 40 << 10
     assert_well(sluiced)
 

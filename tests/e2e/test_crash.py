@@ -20,12 +20,13 @@ def variant(text: str, number: int) -> str:
     green = 1 + number % 99
     old = '{ pool = "web-v1", weight = 100 },\n  { pool = "web-v2", weight = 0 }'
     assert old in text
-    new = f'{{ pool = "web-v1", weight = {100 - green} }},\n  {{ pool = "web-v2", weight = {green} }}'
+    new = (f'{{ pool = "web-v1", weight = {100 - green} }},\n'
+           f'  {{ pool = "web-v2", weight = {green} }}')
     return f"# apply {number}\n" + text.replace(old, new)
 
 
 class Applier(threading.Thread):
-    """Applies variants one after the other until sluiced is gone; remembers what was acknowledged."""
+    """Applies variants one after the other until sluiced is gone; keeps what was acknowledged."""
 
     def __init__(self, sluiced: Sluiced, text: str, first: int) -> None:
         super().__init__(daemon=True)
@@ -75,7 +76,7 @@ def test_kill_9_during_a_thousand_applies(sluiced: Sluiced) -> None:
 
 
 def check_committed(sluiced: Sluiced, text: str, applier: Applier) -> None:
-    """It serves the last acknowledged apply, or the one that was under way: whole, nothing between."""
+    """It serves the last acknowledged apply, or the one that was under way: a whole one."""
     with Control(sluiced.lab.socket_path) as control:
         config = control.call("config.get", kind="config")
         status = control.call("status")

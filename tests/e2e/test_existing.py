@@ -32,7 +32,8 @@ def test_keep_leaves_connections_where_they_are(
         proof = sluiced.cli_json("switch", route, "--to", f"{route}-v2")["proof"]
         assert proof["verdict"] == "proved"
         time.sleep(0.5)
-        assert pools_of(sluiced.call("verify", route=route)["proof"])[f"{route}-v1"]["active"] == KEPT
+        later = sluiced.call("verify", route=route)["proof"]
+        assert pools_of(later)[f"{route}-v1"]["active"] == KEPT
         report, connections = clients.stop()
     assert (report["failed"], report["stacks"].keys()) == (0, {"blue"})
     assert len(connections) == KEPT
@@ -44,7 +45,8 @@ def test_reset_ends_them_at_once_and_is_proved(
     route = begin_on_blue(sluiced, family)
     with load(sluiced.lab, family, tmp_path / "out", KEPT, parallel=0, pause_ms=5) as clients:
         time.sleep(0.5)
-        proof = sluiced.cli_json("switch", route, "--to", f"{route}-v2", "--existing", "reset")["proof"]
+        proof = sluiced.cli_json("switch", route, "--to", f"{route}-v2",
+                                 "--existing", "reset")["proof"]
         assert proof["verdict"] == "proved"
         assert pools_of(proof)[f"{route}-v1"]["active"] == 0
         time.sleep(0.5)

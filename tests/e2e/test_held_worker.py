@@ -1,4 +1,4 @@
-"""A worker that does not take up a change makes its proof not-proved, within --wait, exit code 3."""
+"""A worker that does not take up a change: not-proved, within --wait, exit code 3."""
 
 from __future__ import annotations
 

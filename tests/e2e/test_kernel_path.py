@@ -111,7 +111,7 @@ def test_a_new_mac_of_a_backend_is_taken_up(sluiced: Sluiced, family: Family) ->
 
 @FAMILIES
 def test_a_new_mac_of_the_gateway_is_taken_up(sluiced: Sluiced, family: Family) -> None:
-    """Nobody announces it: the kernel's own probing finds out, here with less patience than usual."""
+    """Nobody announces it: the kernel's own probing finds out, here with less patience."""
     route, router = "web" + family.suffix, sluiced.lab.namespace("router")
     for ip in ("ipv4", "ipv6"):
         namespaces.set_sysctls(sluiced.lab.namespace("node"), {

@@ -1,4 +1,4 @@
-"""The lab itself, with plain kernel forwarding in the place of sluiced: what the other tests trust."""
+"""The lab itself, with plain kernel forwarding in the place of sluiced: the others trust it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def test_a_killed_backend_refuses_and_comes_back(plain: Lab) -> None:
     with namespaces.entered(plain.namespace("client")), pytest.raises(ConnectionRefusedError):
         socket.create_connection(("10.0.1.12", HTTP_PORT), timeout=5)
     plain.start_backend("blue-2")
-    assert in_client(plain, "curl", "-sf", f"http://10.0.1.12:{HTTP_PORT}/").stdout.startswith("blue")
+    answer = in_client(plain, "curl", "-sf", f"http://10.0.1.12:{HTTP_PORT}/").stdout
+    assert answer.startswith("blue")
 
 
 def _capture_with_one_wrong_byte(source: Path, target: Path) -> None:

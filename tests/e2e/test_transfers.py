@@ -1,4 +1,4 @@
-"""Bytes arrive as they were sent: 1 GiB each way, 100,000 datagrams, and every checksum on the way."""
+"""Bytes arrive as they were sent: 1 GiB each way, 100,000 datagrams, and every checksum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""1, 2 and 4 workers on two cores: the same answers; each flow lives at its owner, and only there."""
+"""1, 2 and 4 workers on two cores: the same answers; each flow is at its owner and only there."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from traffic import V4, V6, Family, ask_dns, ask_web, load, run_tool
 HASH_KEY = "000102030405060708090a0b0c0d0e0f"  # the same decisions in every lab
 CORES = {1: (1,), 2: (1, 0), 4: (1, 0, 1, 0)}
 QUEUES = {1: 1, 2: 2, 4: 2}  # fewer queues than workers: two of the four have none
+SPLIT_ROUTES = ("web", "web6", "dns", "dns6")
 FLOWS = 2000
 RETA_ENTRIES = 128
 RSS_KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b4"
-                        "77cb2da38030f20c6a42b73bbeac01fa")  # the standard key of the RSS specification
+                        "77cb2da38030f20c6a42b73bbeac01fa")  # the standard key
 
 
 @pytest.fixture(scope="module", params=sorted(CORES))
@@ -31,7 +32,7 @@ def scaled(request: pytest.FixtureRequest) -> Iterator[Sluiced]:
         lab.up()
         with hugepages.reserved(HUGEPAGES):
             config = LabConfig(worker_cores=CORES[request.param], hash_key=HASH_KEY,
-                               weights={route: (60, 40) for route in ("web", "web6", "dns", "dns6")})
+                               weights={route: (60, 40) for route in SPLIT_ROUTES})
             sluiced = Sluiced(lab, config)
             sluiced.start()
             sluiced.wait_all_usable()

@@ -93,8 +93,8 @@ class Load:
                  pause_ms: int = 0) -> None:
         self._out = out
         self._process = subprocess.Popen(
-            tool(lab, "http_clients", *web_arguments(family), "--kept", kept, "--parallel", parallel,
-                 "--pause-ms", pause_ms, "--seconds", 600, "--out", out),
+            tool(lab, "http_clients", *web_arguments(family), "--kept", kept,
+                 "--parallel", parallel, "--pause-ms", pause_ms, "--seconds", 600, "--out", out),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def stop(self) -> tuple[dict, list[Connection]]:

@@ -1,1 +1,1 @@
-"""The lab: network namespaces with real clients and servers around one sluiced (standard library only)."""
+"""The lab: namespaces with real clients and servers around one sluiced. Standard library only."""

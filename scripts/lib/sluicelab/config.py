@@ -13,7 +13,7 @@ STACKS = {"v1": "blue", "v2": "green"}
 
 @dataclass
 class Service:
-    """One listener per family with its pools v1 (blue) and v2 (green); "web" → web, web6, web-v1 …"""
+    """One listener per family with its pools v1 (blue) and v2 (green); "web" → web, web6, …"""
 
     name: str
     protocol: str

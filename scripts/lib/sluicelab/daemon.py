@@ -41,7 +41,7 @@ class Sluiced:
             if self.pid is None:
                 raise LabError(f"sluiced ended at start: {self._last_words(begin)}")
             if time.monotonic() > deadline:
-                raise LabError(f"sluiced is not ready after {patience_s:.0f} s; see {self.log_path}")
+                raise LabError(f"sluiced is not ready after {patience_s:.0f} s: {self.log_path}")
             time.sleep(0.05)
         self.lab.topology.add_far_routes("tap-back")
 

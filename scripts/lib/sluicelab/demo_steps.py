@@ -66,8 +66,8 @@ class Demo:
         while (left := until - time.monotonic()) > 0:
             recent = self._load.recent()
             bar = split_bar(recent.stacks["blue"], recent.stacks["green"])
-            self._screen.live(f"    {left:4.1f} s  [{bar}]  {recent.requests * 10:6,} connections/s, "
-                              f"{recent.failed} failed")
+            self._screen.live(f"    {left:4.1f} s  [{bar}]  {recent.requests * 10:6,} connections/s"
+                              f", {recent.failed} failed")
             time.sleep(0.1)
         seen = self._load.total().minus(seen_before)
         after = self._decisions()
@@ -90,8 +90,8 @@ class Demo:
         show(f"    {'':<20}{'blue (v1)':>12}{'green (v2)':>14}")
         show(f"    {'asked':<20}{100 - result.green_asked:>10.2f} %{result.green_asked:>12.2f} %")
         show(f"    {'slots of 65,536':<20}{slots[BLUE]:>12,}{slots[GREEN]:>14,}")
-        show(f"    {'the clients saw':<20}{100 - result.green_seen:>10.2f} %{result.green_seen:>12.2f} %"
-             f"    {seen.requests:,} connections, {seen.failed} failed")
+        show(f"    {'the clients saw':<20}{100 - result.green_seen:>10.2f} %"
+             f"{result.green_seen:>12.2f} %    {seen.requests:,} connections, {seen.failed} failed")
         show(f"    {'the workers decided':<20}{decided[BLUE]:>12,}{decided[GREEN]:>14,}"
              f"    {result.green_decided:.2f} % green")
         if proof:
@@ -130,8 +130,8 @@ class Demo:
         lost = self._load.total().minus(before).failed
         states = ", ".join(f"{b['address']} {b['state']}"
                            for b in self._sluiced.pool(pool)["backends"])
-        self._screen.line(f"    left the tables after {took * 1000:.0f} ms ({lost} connections met the "
-                          f"dead backend); {pool}: {states}")
+        self._screen.line(f"    left the tables after {took * 1000:.0f} ms ({lost} connections met "
+                          f"the dead backend); {pool}: {states}")
         decided, seen = self._watch(self._seconds)
         self._compare(result, decided, seen, None)
         if seen.backends[backend.v4]:

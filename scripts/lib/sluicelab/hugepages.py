@@ -1,7 +1,7 @@
 """Hugepages (2 MB): reserve what is missing, give back exactly what was added.
 
-Several programs may hold reservations at once. A ledger under /run says who added how many pages; it
-is changed under a file lock, and entries of processes that are gone are given back by the next one.
+Several programs may hold reservations at once. A ledger under /run says who added how many pages.
+It is changed under a file lock, and what processes added that are gone is given back by the next.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def reserve(pages: int, pid: int | None = None) -> int:
             _set_total(before)
             raise LabError(
                 f"cannot reserve {pages} hugepages of 2 MB: {missing} are missing and the machine "
-                f"gave {max(0, got)}; free some memory, or reserve them at boot (hugepages={pages})")
+                f"gave {max(0, got)}; free some memory or reserve them at boot")
         held = entries.get(str(pid), {}).get("added", 0)
         entries[str(pid)] = {"started": start_time(pid), "added": held + missing}
         return missing

@@ -1,4 +1,4 @@
-"""Lab: the namespaces, their servers and the directory that remembers them. Idempotent both ways."""
+"""Lab: namespaces, their servers and the directory that remembers them. Idempotent both ways."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Lab:
             namespaces.exists(self.topology.namespace(role)) for role in ROLES)
 
     def up(self) -> None:
-        """Network and servers. A lab that is up already stays; a broken rest is taken down first."""
+        """Network and servers. A lab that is up stays; a broken rest is taken down first."""
         binary("tests/e2e/tools/lab_server")
         if not self.is_up():
             self.down()
@@ -102,7 +102,8 @@ class Lab:
         """For programs in the lab: our binaries in PATH and the lab's own control socket."""
         places = [build_dir() / "ctrl/cli", build_dir() / "ctrl/control",
                   build_dir() / "tests/e2e/tools"]
-        path = ":".join([*map(str, places), os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")])
+        system = os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        path = ":".join([*map(str, places), system])
         return os.environ | {"PATH": path, "SLUICE_SOCKET": str(self.socket_path)}
 
     def within(self, role: str, *command: str) -> list[str]:

@@ -33,7 +33,7 @@ number of queues of the node's ports; SLUICE_BUILD is the build directory (defau
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/lab", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="A network of namespaces: clients, two versions of a service, a node for sluiced.")
+        description="A network of namespaces: clients, two versions of a service, a node.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="build it, start the servers (nothing to do: nothing done)")
     up.add_argument("--sluiced", action="store_true", help="start sluiced in the node too")
@@ -65,8 +65,9 @@ def _up(lab: Lab, with_sluiced: bool) -> None:
     except BaseException:
         lab.down()
         raise
-    print(f"lab {lab.prefix} is up; try: scripts/lab exec client curl -s http://{VIRTUAL_V4}/"
-          if with_sluiced else f"lab {lab.prefix} is up, without sluiced (scripts/lab up --sluiced)")
+    hint = (f"; try: scripts/lab exec client curl -s http://{VIRTUAL_V4}/" if with_sluiced
+            else ", without sluiced (scripts/lab up --sluiced)")
+    print(f"lab {lab.prefix} is up{hint}")
 
 
 def _status(lab: Lab) -> int:

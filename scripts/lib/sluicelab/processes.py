@@ -1,4 +1,4 @@
-"""Processes that we started: recorded by pid and start time, ended by exactly that, never by name."""
+"""Processes that we started: recorded by pid and start time, ended by that, never by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def start_time(pid: int) -> int | None:
-    """Start time in clock ticks since boot: with the pid it names a process for ever. None: gone."""
+    """Start time in clock ticks since boot: with the pid it names a process. None: gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -50,8 +50,8 @@ class Processes:
     def start(self, name: str, command: list[str], log: Path, env: dict | None = None) -> int:
         """Starts `command` with its output appended to `log`; the pid. Replaces a dead namesake."""
         with open(log, "ab") as output:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                     start_new_session=True, env=env)
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
+                                     stderr=output, start_new_session=True, env=env)
         self._children.append(child)
         entries = self._load()
         entries[name] = {"pid": child.pid, "started": start_time(child.pid)}
@@ -70,7 +70,7 @@ class Processes:
         return list(self._load())
 
     def stop(self, name: str, number: int = signal.SIGTERM, patience_s: float = 5.0) -> None:
-        """Ends it with its children: `number` first, SIGKILL when it does not go. Unknown: nothing."""
+        """Ends it and its children: `number` first, SIGKILL when it stays. Unknown: nothing."""
         pid = self.pid(name)
         if pid is not None:
             self._signal_group(pid, number)

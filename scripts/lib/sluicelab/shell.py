@@ -34,7 +34,7 @@ def need_root() -> None:
 
 
 def run(*command: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess:
-    """Runs to the end with text output captured; LabError with the command's own words on failure."""
+    """Runs to the end, text output captured; LabError with the command's own words on failure."""
     done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
     if check and done.returncode != 0:
         words = "; ".join((done.stderr or done.stdout).strip().splitlines()[-2:])

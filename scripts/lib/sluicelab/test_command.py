@@ -21,12 +21,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/test", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Installs and builds what is missing, runs every test, puts everything back.",
-        epilog="suites: those of meson (unit, nic, style, ...), then sanitize (the unit tests under "
-               "ASan and UBSan),\nfuzz, e2e (real clients and servers in network namespaces). "
+        epilog="suites: those of meson (unit, nic, style, ...), then sanitize (the unit tests\n"
+               "under ASan and UBSan), fuzz, e2e (real clients and servers in namespaces).\n"
                "The last line is \"N passed, N failed\".")
     parser.add_argument("--quick", action="store_true",
                         help="no sanitizer build, fewer fuzzer inputs, smaller transfers")
-    parser.add_argument("--suite", action="append", metavar="NAME", help="only this one (repeatable)")
+    parser.add_argument("--suite", action="append", metavar="NAME",
+                        help="only this one (repeatable)")
     return parser.parse_args(arguments)
 
 
