@@ -17,6 +17,14 @@ def pools_of(proof: dict) -> dict[str, dict]:
     return {pool["pool"]: pool for pool in proof["pools"]}
 
 
+def wait_until_active(sluiced: Sluiced, route: str, pool: str, count: int) -> None:
+    """The clients connect again at their own pace."""
+    begin = time.monotonic()
+    while pools_of(sluiced.call("verify", route=route)["proof"])[pool]["active"] != count:
+        assert time.monotonic() - begin < 15
+        time.sleep(0.05)
+
+
 def begin_on_blue(sluiced: Sluiced, family: Family) -> str:
     route = "web" + family.suffix
     sluiced.cli_json("switch", route, "--to", f"{route}-v1", "--existing", "reset")
@@ -49,7 +57,7 @@ def test_reset_ends_them_at_once_and_is_proved(
                                  "--existing", "reset")["proof"]
         assert proof["verdict"] == "proved"
         assert pools_of(proof)[f"{route}-v1"]["active"] == 0
-        time.sleep(0.5)
+        wait_until_active(sluiced, route, f"{route}-v2", KEPT)
         report, connections = clients.stop()
     assert report["outcomes"] == {"reset": KEPT, "ok": KEPT}, report
     assert {c.stack for c in connections if c.outcome == "ok"} == {"green"}
@@ -68,6 +76,7 @@ def test_drain_resets_what_is_left_at_the_deadline(
         assert proof["verdict"] == "proved"
         assert pools_of(proof)[f"{route}-v1"]["active"] == 0
         assert 1.9 < took < 5, took
+        wait_until_active(sluiced, route, f"{route}-v2", KEPT)
         report, connections = clients.stop()
     assert report["outcomes"] == {"reset": KEPT, "ok": KEPT}, report
     assert all(c.stack == "blue" for c in connections if c.outcome == "reset")
