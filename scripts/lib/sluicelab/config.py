@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sluicelab.lab import BULK_PORT, HTTP_PORT, UDP_PORT, Lab
-from sluicelab.topology import BACKENDS, NODE_BACK, NODE_FRONT, VIRTUAL_V4, VIRTUAL_V6
+from sluicelab.topology import (BACKENDS, NODE_BACK, NODE_FRONT, NODE_SNAT, VIRTUAL_V4,
+                               VIRTUAL_V6)
 
 STACKS = {"v1": "blue", "v2": "green"}
 
@@ -101,7 +102,7 @@ state_dir = "{lab.run_dir}/state"
 listen = "127.0.0.1:9900\""""]
     if config.timeouts:
         parts.append(f"[timeouts]\n{config.timeouts}")
-    for name, addresses in (("front", NODE_FRONT), ("back", NODE_BACK)):
+    for name, addresses in (("front", NODE_FRONT), ("back", NODE_BACK + NODE_SNAT)):
         quoted = ", ".join(f'"{address}"' for address in addresses)
         parts.append(f'[[port]]\nname = "{name}"\ndevice = "af_xdp:{name}"\n'
                      f"queues = {lab.queues}\naddresses = [{quoted}]")

@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
     good = False
     try:
         with running_lab(screen) as sluiced, \
-                load(sluiced.lab, kept=0, parallel=8, pause_ms=2) as clients, \
+                load(sluiced.lab, kept=0, parallel=8, pause_ms=10) as clients, \
                 load(sluiced.lab, kept=4, parallel=0, pause_ms=20) as kept:
             demo = Demo(sluiced, clients, kept, screen, SECONDS_PER_STEP)
             demo.run()

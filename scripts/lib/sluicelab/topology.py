@@ -18,6 +18,10 @@ CLIENTS_V6 = tuple(f"fd00:1::{host}" for host in range(10, 14))
 VIRTUAL_V4, VIRTUAL_V6 = "10.0.0.100", "fd00:1::100"
 NODE_FRONT = ("10.0.0.2/24", "fd00:1::2/64")
 NODE_BACK = ("10.0.1.2/24", "fd00:2::2/64")
+# More addresses to translate to. A server that closes first keeps (address, port) in TIME_WAIT for a
+# minute and may not take a new client's SYN there: about 600 connections/s an address and backend.
+NODE_SNAT = tuple(address for host in range(3, 9)
+                  for address in (f"10.0.1.{host}/24", f"fd00:2::{host}/64"))
 ROUTER_BACK = ("10.0.1.254", "fd00:2::254")
 ROUTER_FAR = ("10.0.2.254", "fd00:3::254")
 FAR_NETWORKS = ("10.0.2.0/24", "fd00:3::/64")
