@@ -13,6 +13,15 @@ constexpr uint64_t simulated_ticks = 24 * 36'000;
 constexpr uint64_t simulated_ticks = 2 * 36'000;
 #endif
 
+constexpr int days_max = 50;
+
+/// What a run must have had in it, or it proves nothing.
+template <typename Tuple>
+bool had_everything(const Simulation<Tuple>& simulation) {
+  return simulation.expired() > 100 && simulation.evicted() > 100 && simulation.reused() > 10 &&
+         simulation.resets() > 10 && simulation.revived() > 10;
+}
+
 template <typename Tuple>
 class FlowSimulation : public testing::Test {};
 
@@ -23,22 +32,20 @@ TYPED_TEST(FlowSimulation, ADayWithoutLeakStaleEntryOrLostTimer) {
   Random random(test_seed());
   // The 32-bit tick wraps about half an hour into the day.
   Simulation<TypeParam> simulation(random, 0xffff'ffff - 18'000);
-  simulation.run(simulated_ticks);
-  if (this->HasFatalFailure()) return;
+  // A short day may miss a rare event; then the next day follows.
+  for (int day = 0; day == 0 || (day < days_max && !had_everything(simulation)); ++day) {
+    simulation.run(simulated_ticks);
+    if (this->HasFatalFailure()) return;
+  }
   simulation.drain();
   std::printf(
       "opened %lu, expired %lu, evicted %lu (%lu nearest), reused %lu, reset %lu, "
       "revived %lu\n",
       simulation.opened(), simulation.expired(), simulation.evicted(), simulation.evicted_exactly(),
       simulation.reused(), simulation.resets(), simulation.revived());
-  // The day must have had everything in it, or it proves nothing.
+  EXPECT_TRUE(had_everything(simulation));
   EXPECT_GT(simulation.opened(), simulated_ticks / 100);
-  EXPECT_GT(simulation.expired(), 100u);
-  EXPECT_GT(simulation.evicted(), 100u);
   EXPECT_GT(simulation.evicted_exactly(), simulation.evicted() / 2);
-  EXPECT_GT(simulation.reused(), 10u);
-  EXPECT_GT(simulation.resets(), 10u);
-  EXPECT_GT(simulation.revived(), 10u);
 }
 
 }  // namespace
