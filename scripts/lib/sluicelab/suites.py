@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sluicelab.shell import REPOSITORY, LabError
@@ -24,10 +24,11 @@ class Count:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    failures: list[str] = field(default_factory=list)  # names of failed tests
 
     def __add__(self, other: Count) -> Count:
         return Count(self.passed + other.passed, self.failed + other.failed,
-                     self.skipped + other.skipped)
+                     self.skipped + other.skipped, self.failures + other.failures)
 
     def __str__(self) -> str:
         skipped = f", {self.skipped} skipped" if self.skipped else ""
@@ -48,6 +49,7 @@ def _count_junit(file: Path, code: int) -> Count:
         for case in xml.parse(file).getroot().iter("testcase"):
             if case.find("failure") is not None or case.find("error") is not None:
                 count.failed += 1
+                count.failures.append(f'{case.get("classname", "")} {case.get("name", "")}')
             elif case.find("skipped") is not None:
                 count.skipped += 1
             else:

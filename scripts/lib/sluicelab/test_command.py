@@ -77,6 +77,8 @@ def main(arguments: list[str]) -> int:
     for name, count in counts.items():
         print(f"{name:<12} {count}")
     total = sum(counts.values(), Count())
+    for name in total.failures:
+        print(f"failed: {name}")
     print(f"\n{total.passed} passed, {total.failed} failed", flush=True)
     return 0 if total.failed == 0 and total.passed > 0 else 1
 
