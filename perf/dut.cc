@@ -5,7 +5,6 @@
 //   swaps N HZ     publishes N prepared snapshots, HZ a second: delays until acknowledged
 //   quit
 // With --source the devices are null ports and FlowSource is on them.
-#include <poll.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +18,7 @@
 #include "nic/dpdk_port_set.h"
 #include "perf/dut_snapshot.h"
 #include "perf/flow_source.h"
+#include "perf/line_server.h"
 
 namespace sluice::perf {
 namespace {
@@ -32,6 +32,7 @@ struct DutOptions {
   uint32_t memory_mb = 512;
   uint32_t flows_max = 1 << 20;
   DutNet net;
+  dataplane::Idle idle = dataplane::Idle::busy;
   std::string source;
 };
 
@@ -63,6 +64,7 @@ class Dut {
     dataplane::EngineOptions engine;
     engine.worker_lcores = lcores_;
     engine.flows_max = options_.flows_max;
+    engine.idle = options_.idle;
     engine.snat_ports = snat_ports();
     engine_ = checked(dataplane::Engine::create(engine, *ports_));
     checked(engine_->start(snapshots_.next(50)));
@@ -78,25 +80,14 @@ class Dut {
   /// Serves commands until the input ends.
   void serve() {
     std::cout << Json{{"ready", getpid()}} << std::endl;
-    std::string input;
-    for (;;) {
-      pollfd waiting{STDIN_FILENO, POLLIN, 0};
-      const int ready = poll(&waiting, 1, 5);
-      if (source_) source_->poll_phase();
-      engine_->reclaim();
-      drop_punts();
-      if (ready <= 0) continue;
-      char bytes[256];
-      const ssize_t got = read(STDIN_FILENO, bytes, sizeof(bytes));
-      if (got <= 0) return;
-      input.append(bytes, static_cast<size_t>(got));
-      for (size_t end = 0; (end = input.find('\n')) != std::string::npos;) {
-        const std::string line = input.substr(0, end);
-        input.erase(0, end + 1);
-        if (line == "quit") return;
-        std::cout << answer(line) << std::endl;
-      }
-    }
+    serve_lines(
+        5,
+        [this] {
+          if (source_) source_->poll_phase();
+          engine_->reclaim();
+          drop_punts();
+        },
+        [this](const std::string& line) { return answer(line); });
   }
 
  private:
@@ -227,7 +218,7 @@ class Dut {
 int main(int argc, char** argv) {
   sluice::perf::DutOptions options;
   CLI::App app("sluiced's packet path as a device under test");
-  std::string family = "4", protocol = "udp";
+  std::string family = "4", protocol = "udp", idle = "busy";
   app.add_option("--device", options.devices, "two devices: clients, backends")->expected(2);
   app.add_option("--core", options.cores, "cores of the workers");
   app.add_option("--main-core", options.main_core);
@@ -238,10 +229,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(2, 1000));
   app.add_option("--family", family)->check(CLI::IsMember({"4", "6"}));
   app.add_option("--proto", protocol)->check(CLI::IsMember({"udp", "tcp"}));
+  app.add_option("--idle", idle)->check(CLI::IsMember({"busy", "adaptive"}));
   app.add_option("--source", options.source, "options of FlowSource");
   CLI11_PARSE(app, argc, argv);
   options.net.family = family == "4" ? sluice::Family::v4 : sluice::Family::v6;
   options.net.protocol = protocol == "udp" ? sluice::protocol_udp : sluice::protocol_tcp;
+  if (idle == "adaptive") options.idle = sluice::dataplane::Idle::adaptive;
   sluice::perf::Dut dut(options);
   dut.serve();
   return 0;

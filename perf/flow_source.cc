@@ -6,38 +6,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
-#include <numeric>
-#include <random>
 #include <sstream>
+
+#include "perf/flow_order.h"
 
 namespace sluice::perf {
 namespace {
 
 constexpr uint64_t status_magic = 0x73'6c'75'69'63'65'30'31;
-constexpr size_t zipf_draws = 1 << 22;
 constexpr auto relaxed = std::memory_order_relaxed;
 
 void bump(std::atomic<uint64_t>& counter, uint64_t by = 1) {
   counter.store(counter.load(relaxed) + by, relaxed);
-}
-
-/// Positions by Zipf's law: rank r with probability proportional to 1 / r^exponent.
-std::vector<uint32_t> draw_zipf(uint32_t flows, double exponent, std::mt19937_64& random) {
-  std::vector<double> reached(flows);
-  double sum = 0;
-  for (uint32_t rank = 0; rank < flows; ++rank) {
-    sum += std::pow(rank + 1.0, -exponent);
-    reached[rank] = sum;
-  }
-  std::uniform_real_distribution<double> uniform(0, sum);
-  std::vector<uint32_t> draws(zipf_draws);
-  for (uint32_t& draw : draws) {
-    const auto found = std::ranges::lower_bound(reached, uniform(random));
-    draw = std::min(flows - 1, static_cast<uint32_t>(found - reached.begin()));
-  }
-  return draws;
 }
 
 Result<SourceStatus*> map_status(const std::string& path) {
@@ -102,13 +82,9 @@ Result<SourceOptions> FlowSource::parse_options(const std::string& text) {
 FlowSource::FlowSource(const SourceOptions& options)
     : options_(options),
       templates_(options.plan),
-      order_(options.plan.flows),
-      done_(options.plan.flows) {
-  // Opened in another order than used: else the records would lie in the order of use.
-  std::mt19937_64 random(1);
-  std::iota(order_.begin(), order_.end(), 0u);
-  std::ranges::shuffle(order_, random);
-}
+      // Opened in another order than used: else the records would lie in the order of use.
+      order_(shuffle_positions(options.plan.flows, options.plan.seed)),
+      done_(options.plan.flows) {}
 
 Result<std::unique_ptr<FlowSource>> FlowSource::make(const SourceOptions& options) {
   auto status = map_status(options.status_file);
@@ -151,11 +127,7 @@ void FlowSource::drop_tx_callbacks() {
 void FlowSource::start_running() {
   templates_.finish();
   if (options_.plan.zipf > 0) {
-    std::mt19937_64 random(2);
-    // Ranks are spread over the positions by the order of opening.
-    std::vector<uint32_t> draws = draw_zipf(options_.plan.flows, options_.plan.zipf, random);
-    for (uint32_t& draw : draws) draw = order_[draw];
-    order_ = std::move(draws);
+    order_ = draw_zipf(options_.plan.flows, options_.plan.zipf, options_.plan.seed);
   }
   const auto rounds =
       options_.plan.zipf > 0 ? static_cast<uint32_t>(order_.size()) : options_.plan.flows;

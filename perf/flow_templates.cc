@@ -67,7 +67,7 @@ uint16_t FlowTemplates::final_bytes(uint32_t position) const {
     const uint32_t turn = position % 12;
     bytes = turn < 7 ? 64 : turn < 11 ? 570 : 1500;
   }
-  return std::max(bytes, static_cast<uint16_t>(payload_offset()));
+  return std::max(bytes, static_cast<uint16_t>(payload_offset() + plan_.payload_bytes_min));
 }
 
 void FlowTemplates::set_length(uint8_t* frame, uint16_t bytes) const {
@@ -192,22 +192,32 @@ int64_t FlowTemplates::learn(std::span<const uint8_t> frame) {
   return position;
 }
 
+bool FlowTemplates::checksums_right(std::span<const uint8_t> frame) const {
+  const uint8_t* ip = frame.data() + ip_at;
+  const bool is_v4 = plan_.family == Family::v4;
+  if (is_v4 && wire::fold(wire::sum_bytes({ip, ipv4::header_bytes})) != 0xffff) return false;
+  return wire::fold(l4_sum(frame.data(), static_cast<uint16_t>(frame.size()), frame.size())) ==
+         0xffff;
+}
+
+bool FlowTemplates::reverses(const uint8_t* sent, const uint8_t* came) const {
+  const bool is_v4 = plan_.family == Family::v4;
+  const size_t bytes = is_v4 ? 4 : 16;
+  const size_t source = ip_at + (is_v4 ? ipv4::source : ipv6::source);
+  const size_t destination = ip_at + (is_v4 ? ipv4::destination : ipv6::destination);
+  const size_t l4 = l4_offset();
+  return std::memcmp(sent + source, came + destination, bytes) == 0 &&
+         std::memcmp(sent + destination, came + source, bytes) == 0 &&
+         std::memcmp(sent + l4, came + l4 + 2, 2) == 0 &&
+         std::memcmp(sent + l4 + 2, came + l4, 2) == 0;
+}
+
 int64_t FlowTemplates::confirm(std::span<const uint8_t> frame) const {
   const int64_t position = position_of(frame);
   if (position < 0) return position;
-  const uint8_t* sent = client(static_cast<uint32_t>(position)) + ip_at;
-  const uint8_t* came = frame.data() + ip_at;
-  const bool is_v4 = plan_.family == Family::v4;
-  const size_t bytes = is_v4 ? 4 : 16;
-  const size_t source = is_v4 ? ipv4::source : ipv6::source;
-  const size_t destination = is_v4 ? ipv4::destination : ipv6::destination;
-  const size_t l4 = l4_offset() - ip_at;
-  const bool reversed = std::memcmp(sent + source, came + destination, bytes) == 0 &&
-                        std::memcmp(sent + destination, came + source, bytes) == 0 &&
-                        std::memcmp(sent + l4, came + l4 + 2, 2) == 0 &&
-                        std::memcmp(sent + l4 + 2, came + l4, 2) == 0;
-  const bool whole = !is_v4 || wire::fold(wire::sum_bytes({came, ipv4::header_bytes})) == 0xffff;
-  return reversed && whole ? position : -1;
+  const bool right =
+      reverses(client(static_cast<uint32_t>(position)), frame.data()) && checksums_right(frame);
+  return right ? position : -1;
 }
 
 void FlowTemplates::finish() {

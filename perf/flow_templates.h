@@ -26,6 +26,8 @@ struct FlowPlan {
   uint32_t listeners = 1;
   double zipf = 0;     // exponent; 0: every flow once a round, in an order of its own
   bool learns = true;  // false: backends answer the client frame itself (for a device without NAT)
+  uint64_t seed = 1;   // of the orders in which flows are opened and used
+  uint16_t payload_bytes_min = 0;  // frames that are too short for it are made longer
 };
 
 /// TCP flags of a frame.
@@ -45,6 +47,16 @@ class FlowTemplates {
   /// Bytes of the frame that a template stands for, from its own IP header.
   uint16_t frame_bytes(const uint8_t* frame) const;
 
+  size_t l4_offset() const;
+  size_t payload_offset() const;
+
+  /// Whether a frame's IPv4 header checksum (if it has one) and its L4 checksum are right; `frame`
+  /// is as long as its IP header says.
+  bool checksums_right(std::span<const uint8_t> frame) const;
+
+  /// Whether addresses and ports of `came` are those of `sent` with the ends exchanged.
+  bool reverses(const uint8_t* sent, const uint8_t* came) const;
+
   /// Writes the learning frame of a flow, learning_frame_bytes long.
   void write_opening(uint32_t position, uint8_t* frame) const;
   void write_answer(uint32_t position, uint8_t* frame) const;
@@ -63,9 +75,6 @@ class FlowTemplates {
  private:
   void write_client(uint32_t position);
   void write_learning(const uint8_t* from, uint32_t position, uint8_t flags, uint8_t* to) const;
-  uint8_t* l4_of(uint8_t* frame) const;
-  size_t l4_offset() const;
-  size_t payload_offset() const;
   void set_length(uint8_t* frame, uint16_t frame_bytes) const;
   void set_flags(uint8_t* frame, uint8_t flags) const;
   uint64_t l4_sum(const uint8_t* frame, uint16_t bytes, size_t bytes_there) const;
