@@ -64,8 +64,8 @@ def main(argv: list[str]) -> int:
             for name in names:
                 progress(f"{name}", keep=True)
                 rows += SCENARIOS[name](Path(scratch), options.quick, options.runs, peers, progress)
-        facts["load at the end"] = machine.description()["load"]
-        page = report.write(options.out, facts, rows)
+            facts["load at the end"] = machine.description()["load"]
+            page = report.write(options.out, facts, rows, Path(scratch))
     except LabError as error:
         progress(f"perf/run: {error}", keep=True)
         return 1

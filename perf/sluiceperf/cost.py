@@ -1,35 +1,56 @@
-"""Cost: cycles per packet on one core, beside the peers on identical ports."""
+"""Cost: cycles per packet on one core, beside the peers on identical ports.
+
+Two kinds of ports. `null+source`: the packet source of perf/flow_source.h, for any number of flows.
+`pcap`: capture files, which every DPDK program can replay by itself, for as many flows as they hold.
+"""
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from sluicelab import hugepages
 from sluicelab.shell import LabError
 
+from . import profile
+from .ovs import Ovs
+from .replay import Capture, ReplayOvs, ReplaySluice, ReplayTestpmd
 from .rows import Row, row
 from .sluice import Sluice
 from .source import Traffic
 from .subject import Subject
 from .testpmd import Testpmd
 
-TESTPMD_MODES = ("rxonly", "io", "macswap", "5tswap", "csum")
-TESTPMD_MB = 160
+LIMITS = ("rxonly", "io", "macswap", "5tswap", "csum")  # testpmd's modes
+BRIEF = ("rxonly", "5tswap")
+MILLION = 1_000_000
+PROFILED = Traffic(flows=MILLION)
 
 
-def cases(quick: bool) -> list[tuple[Traffic, tuple[str, ...]]]:
-    """(traffic, testpmd's modes beside it)."""
+@dataclass(frozen=True)
+class Case:
+    traffic: Traffic
+    modes: tuple[str, ...] = BRIEF  # of testpmd, beside Sluice
+    is_capture: bool = False
+    ovs: bool = False
+
+
+def cases(quick: bool) -> list[Case]:
+    """Flows are swept with the smallest packets; everything else is varied at a million flows."""
     if quick:
-        return [(Traffic(flows=10_000), ("rxonly", "5tswap")),
-                (Traffic(flows=1_000_000), TESTPMD_MODES)]
-    few = ("rxonly", "5tswap")
-    sweep = [(Traffic(flows=flows), TESTPMD_MODES) for flows in (1, 10_000, 100_000, 1_000_000, 8_000_000)]
-    million = 1_000_000
-    others = [Traffic(flows=million, zipf=1), Traffic(flows=million, proto="tcp"),
-              Traffic(flows=million, family="6"), Traffic(flows=million, proto="tcp", family="6"),
-              Traffic(flows=million, bytes="imix"), Traffic(flows=million, bytes="1500")]
-    return sweep + [(traffic, few) for traffic in others]
+        return [Case(Traffic(flows=10_000), is_capture=True, ovs=True),
+                Case(Traffic(flows=10_000)), Case(PROFILED, LIMITS),
+                Case(Traffic(flows=MILLION, proto="tcp", family="6", bytes="imix", zipf=1))]
+    replays = [Case(Traffic(flows=10_000, bytes=size), LIMITS, is_capture=True, ovs=True)
+               for size in ("64", "imix", "1500")]
+    sweep = [Case(Traffic(flows=flows), LIMITS, ovs=flows <= MILLION)
+             for flows in (1, 10_000, 100_000, MILLION, 8 * MILLION)]
+    varied = [Case(Traffic(flows=MILLION, **what)) for what in (
+        {"zipf": 1}, {"proto": "tcp"}, {"family": "6"}, {"proto": "tcp", "family": "6"},
+        {"bytes": "imix"}, {"bytes": "1500"},
+        {"proto": "tcp", "family": "6", "bytes": "imix", "zipf": 1})]
+    return replays + sweep + varied + [Case(Traffic(flows=8 * MILLION, zipf=1))]
 
 
 class Comparison:
@@ -53,82 +74,101 @@ class Comparison:
         self._stack.close()
 
 
-def cost_rows(samples: dict[tuple[str, str], list[tuple[int, int]]], tsc_hz: float, **what) -> list[Row]:
+@dataclass(frozen=True)
+class Sample:
+    packets: int
+    cpu_ns: int
+
+    def cycles(self, tsc_hz: float) -> float:
+        return self.cpu_ns * 1e-9 * tsc_hz / self.packets
+
+    @property
+    def mpps(self) -> float:
+        """Million packets per CPU-second."""
+        return self.packets / self.cpu_ns * 1e3
+
+
+Samples = dict[tuple[str, str], list[Sample]]  # by (who, mode); number i of all is from turn i
+
+
+def cost_rows(samples: Samples, tsc_hz: float, **where) -> list[Row]:
     """Two rows for each (who, mode): cycles per packet and packets per CPU-second."""
     rows = []
-    for (who, mode), runs in samples.items():
-        cycles = [cpu * 1e-9 * tsc_hz / packets for packets, cpu in runs]
-        rate = [packets / cpu * 1e3 for packets, cpu in runs]
-        common = dict(what, who=who, mode=mode, workers=1)
-        rows.append(row(cycles, "cycles/packet", **dict(common, what="cost")))
-        rows.append(row(rate, "Mpps/CPU-second", **dict(common, what="rate per CPU-second")))
+    for (who, mode), turns in samples.items():
+        common = dict(where, who=who, mode=mode, workers=1)
+        rows.append(row([s.cycles(tsc_hz) for s in turns], "cycles/packet", what="cost", **common))
+        rows.append(row([s.mpps for s in turns], "Mpps/CPU-second", what="rate per CPU-second", **common))
     return rows
 
 
-def own_rows(rows: list[Row]) -> list[Row]:
-    """What Sluice spends beyond taking the same packets from the same source and freeing them."""
-    added = []
-    cycles = [r for r in rows if r.what == "cost"]
-    for ours in (r for r in cycles if r.who == "sluice"):
-        source = next((r for r in cycles if r.mode == "rxonly" and r.key()[3:5] == ours.key()[3:5]
-                       and r.variant == ours.variant), None)
-        if source:
-            added.append(Row(**{**vars(ours), "what": "own cost", "median": ours.median - source.median,
-                                "min": ours.min - source.max, "max": ours.max - source.min,
-                                "note": "cost without testpmd rxonly on the same source"}))
-    return added
+def paired_rows(samples: Samples, ours: tuple[str, str], tsc_hz: float, **where) -> list[Row]:
+    """What Sluice spends beyond taking the same packets and freeing them, and its rate relative to
+    each peer. Each turn is compared with itself: what slows the whole machine down cancels out."""
+    common = dict(where, who=ours[0], mode=ours[1], workers=1)
+    rows = []
+    for (who, mode), turns in samples.items():
+        pairs = list(zip(samples[ours], turns))
+        if mode == "rxonly":
+            rows.append(row([our.cycles(tsc_hz) - s.cycles(tsc_hz) for our, s in pairs], "cycles/packet",
+                            what="own cost", note="cost without testpmd rxonly in the same turn", **common))
+        elif (who, mode) != ours:
+            rows.append(row([our.mpps / s.mpps for our, s in pairs], "ratio",
+                            what=f"rate beside {who} {mode}", **common))
+    return rows
 
 
-def ratio_rows(rows: list[Row]) -> list[Row]:
-    """Rate of Sluice relative to each peer in the same comparison."""
-    added = []
-    rates = [r for r in rows if r.unit == "Mpps/CPU-second"]
-    for ours in (r for r in rates if r.who == "sluice"):
-        for peer in rates:
-            same = (peer.bytes, peer.flows, peer.variant, peer.device) == (
-                ours.bytes, ours.flows, ours.variant, ours.device)
-            if same and peer.who != "sluice" and peer.mode != "rxonly":
-                added.append(Row(**{**vars(ours), "what": f"rate beside {peer.who} {peer.mode}",
-                                    "median": ours.median / peer.median, "min": ours.min / peer.max,
-                                    "max": ours.max / peer.min, "unit": "ratio"}))
-    return added
+def run_case(case: Case, subjects: list[Subject], scratch: Path, runs: int, seconds: float,
+             progress) -> list[Row]:
+    ours, traffic = subjects[0], case.traffic
+    pages = sum(subject.memory_mb() for subject in subjects) // 2 + 16
+    samples: Samples = {}
 
+    def measure(subject: Subject, mode: str) -> None:
+        samples.setdefault((subject.who, mode), []).append(Sample(*subject.measure(seconds)))
 
-def run_case(traffic: Traffic, modes: tuple[str, ...], extra: list[Subject], scratch: Path, runs: int,
-             seconds: float, progress) -> list[Row]:
-    ours, pmd = Sluice(scratch, traffic), Testpmd(scratch, traffic)
-    peers = [pmd] if modes else []
-    pages = (ours.memory_mb() + TESTPMD_MB * len(peers) + sum(s.memory_mb() for s in extra)) // 2 + 16
-    samples: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    with hugepages.reserved(pages), Comparison([ours, *peers, *extra], progress):
+    with hugepages.reserved(pages), Comparison(subjects, progress):
         for number in range(runs):
-            progress(f"{traffic.flows:,} flows, {traffic.bytes} bytes, {traffic.variant}: run {number + 1} of {runs}")
-            samples.setdefault((ours.who, ours.mode), []).append(ours.measure(seconds))
-            for mode in modes:
-                pmd.set_mode(mode)
-                samples.setdefault((pmd.who, mode), []).append(pmd.measure(seconds))
-            for peer in extra:
-                samples.setdefault((peer.who, peer.mode), []).append(peer.measure(seconds))
+            progress(f"{ours.device}: {traffic.flows:,} flows, {traffic.bytes} bytes, {traffic.variant}: "
+                     f"run {number + 1} of {runs}")
+            for subject in subjects:
+                if isinstance(subject, Testpmd):
+                    for mode in case.modes:
+                        subject.set_mode(mode)
+                        measure(subject, mode)
+                else:
+                    measure(subject, subject.mode)
+        if traffic == PROFILED:
+            progress("profiling the worker")
+            if problem := profile.take(ours, scratch):
+                progress(f"no CPU profile: {problem}", keep=True)
         tsc_hz = ours.tsc_hz
-    rows = cost_rows(samples, tsc_hz, device=ours.device, bytes=traffic.bytes, flows=traffic.flows,
-                     variant=traffic.variant, what="")
-    return rows + own_rows(rows) + ratio_rows(rows)
+    where = {"device": ours.device, "bytes": traffic.bytes, "flows": traffic.flows,
+             "variant": traffic.variant}
+    return (cost_rows(samples, tsc_hz, **where)
+            + paired_rows(samples, (ours.who, ours.mode), tsc_hz, **where))
+
+
+def make_subjects(case: Case, peers: set[str], scratch: Path) -> list[Subject]:
+    """Sluice first, then the peers that are asked for and can carry this traffic."""
+    with_ovs = case.ovs and "ovs" in peers
+    if case.is_capture:
+        capture = Capture(scratch / "capture", case.traffic)
+        ours = ReplaySluice(scratch, capture)
+        return [ours, *([ReplayTestpmd(scratch, capture, ours)] if "testpmd" in peers else []),
+                *([ReplayOvs(scratch, capture)] if with_ovs else [])]
+    return [Sluice(scratch, case.traffic),
+            *([Testpmd(scratch, case.traffic)] if "testpmd" in peers else []),
+            *([Ovs(scratch, case.traffic)] if with_ovs else [])]
 
 
 def run(scratch: Path, quick: bool, runs: int, peers: set[str], progress) -> list[Row]:
-    from .ovs import Ovs  # its packages are asked for only when the peer is
     rows: list[Row] = []
-    seconds = 0.4 if quick else 1.0
-    for traffic, modes in cases(quick):
-        if "testpmd" not in peers:
-            modes = ()
-        extra: list[Subject] = []
-        if "ovs" in peers and Ovs.can_hold(traffic):
-            extra.append(Ovs(scratch, traffic))
+    for case in cases(quick):
         try:
-            rows += run_case(traffic, modes, extra, scratch, runs, seconds, progress)
+            rows += run_case(case, make_subjects(case, peers, scratch), scratch, runs,
+                             0.25 if quick else 0.6, progress)
         except LabError as error:
-            if traffic.flows < 8_000_000 or "hugepages" not in str(error):
+            if case.traffic.flows <= MILLION or "hugepages" not in str(error):
                 raise
-            progress(f"left out {traffic.flows:,} flows: {error}", keep=True)
+            progress(f"left out {case.traffic.flows:,} flows: {error}", keep=True)
     return rows

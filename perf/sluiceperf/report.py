@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from html import escape
 from pathlib import Path
 
 from . import svg
+from .profile import PAGE as PROFILE
 from .rows import Row, from_dicts, shown, to_dicts
 
 STYLE = """
@@ -19,13 +21,17 @@ td.n { text-align: right; font-variant-numeric: tabular-nums } p.note { color: #
 """
 
 
-def write(folder: Path, machine: dict, rows: list[Row]) -> Path:
-    """Writes report.json, machine.json and report.html; the path of the last."""
+def write(folder: Path, machine: dict, rows: list[Row], scratch: Path) -> Path:
+    """Writes report.json, machine.json, report.html and the profile in `scratch`, if there is one;
+    the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / PROFILE).unlink(missing_ok=True)  # of another run
+    if (scratch / PROFILE).exists():
+        shutil.copy(scratch / PROFILE, folder / PROFILE)
     (folder / "report.json").write_text(json.dumps(to_dicts(rows), indent=1) + "\n")
     (folder / "machine.json").write_text(json.dumps(machine, indent=1) + "\n")
     page = folder / "report.html"
-    page.write_text(html(machine, rows, (folder / "profile.txt").exists()))
+    page.write_text(html(machine, rows, has_profile=(folder / PROFILE).exists()))
     return page
 
 
@@ -80,7 +86,7 @@ def html(machine: dict, rows: list[Row], has_profile: bool = False) -> str:
         + "".join(f"<td class=n>{escape(cell)}</td>" for cell in
                   (f"{r.flows:,}", shown(r.median), shown(r.min), shown(r.max)))
         + f"<td>{escape(r.unit)}</td><td class=n>{r.runs}</td><td>{escape(r.note)}</td></tr>" for r in rows)
-    profile = '<p><a href="profile.txt">CPU profile of the worker</a></p>' if has_profile else ""
+    link = f'<p><a href="{PROFILE}">CPU profile of the worker</a></p>' if has_profile else ""
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Sluice: packet rates</title><style>{STYLE}</style>"
-            f"<h1>Sluice: packet rates</h1><p class=note>{escape(facts)}</p>{profile}{plots}<h2>All figures</h2>"
+            f"<h1>Sluice: packet rates</h1><p class=note>{escape(facts)}</p>{link}{plots}<h2>All figures</h2>"
             f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table></html>\n")

@@ -29,12 +29,19 @@ class Sluice(Subject):
         tables = self.flows_max * (84 + 148) * len(self.cores) >> 20
         return tables * 11 // 10 + 96
 
+    def prefix(self) -> list[str]:
+        """What runs the program: nothing, or `ip netns exec`."""
+        return []
+
+    def feed(self) -> list[str]:
+        """Where its packets come from."""
+        return ["--source", self.traffic.options(self.status, learns=True)]
+
     def start(self) -> None:
-        command = [binary("perf/dut"), "--memory-mb", str(self.memory_mb()), "--flows-max",
-                   str(self.flows_max), "--listeners", str(self.listeners), "--backends",
-                   str(self.backends), "--family", self.traffic.family, "--proto", self.traffic.proto,
-                   "--source", self.traffic.options(self.status, learns=True), "--core",
-                   *map(str, self.cores)]
+        command = [*self.prefix(), binary("perf/dut"), "--memory-mb", str(self.memory_mb()),
+                   "--flows-max", str(self.flows_max), "--listeners", str(self.listeners),
+                   "--backends", str(self.backends), "--family", self.traffic.family,
+                   "--proto", self.traffic.proto, *self.feed(), "--core", *map(str, self.cores)]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=log, text=True)
@@ -53,9 +60,15 @@ class Sluice(Subject):
             raise LabError(f"dut: {answer['error']}")
         return answer
 
+    def not_forwarded(self) -> dict[str, int]:
+        """Packets by verdict, and evicted flows; empty while every packet is forwarded."""
+        found: dict[str, int] = {}
+        for worker in self.ask("stats")["workers"]:
+            for name, count in [*worker["verdicts"].items(), ("flows evicted", worker["evicted"])]:
+                if count and name not in FORWARDED:
+                    found[name] = found.get(name, 0) + count
+        return found
+
     def check(self) -> None:
-        for number, worker in enumerate(self.ask("stats")["workers"]):
-            others = {name: n for name, n in worker["verdicts"].items() if name not in FORWARDED}
-            if others or worker["evicted"]:
-                raise LabError(f"worker {number} did not forward everything: {others}, "
-                               f"{worker['evicted']} flows evicted")
+        if others := self.not_forwarded():
+            raise LabError(f"sluice did not forward everything: {others}")

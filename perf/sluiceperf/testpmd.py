@@ -12,8 +12,12 @@ from .source import Traffic, plugin
 from .subject import Subject
 
 
+BUFFER_BYTES = 2500
+
+
 class Testpmd(Subject):
     who = "testpmd"
+    buffers = 16384
 
     def __init__(self, scratch: Path, traffic: Traffic, name: str = "testpmd") -> None:
         super().__init__(scratch, name)
@@ -22,15 +26,21 @@ class Testpmd(Subject):
 
     def start(self) -> None:
         machine.need_program("dpdk-testpmd")
-        command = ["dpdk-testpmd", "-l", "0-1", "--no-pci", "--in-memory", "--no-telemetry", "-m", "128",
-                   "--file-prefix", f"sluice-perf-{os.getpid()}", "-d", plugin(self.scratch),
-                   "--vdev=net_null0", "--vdev=net_null1", "--", "-i", "--nb-cores=1",
-                   "--total-num-mbufs=16384", "--no-flush-rx"]
+        command = ["stdbuf", "-oL", "dpdk-testpmd", "-l", "0-1", "--no-pci", "--in-memory", "--no-telemetry",
+                   "-m", str(self.memory_mb() - 32), "--file-prefix", f"sluice-perf-{os.getpid()}",
+                   *self.devices(), "--", "-i", "--nb-cores=1", f"--total-num-mbufs={self.buffers}",
+                   "--no-flush-rx"]
         environment = dict(os.environ, SLUICE_SOURCE=self.traffic.options(self.status, learns=False))
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
                                             text=True, env=environment)
         self.set_mode("io")
+
+    def devices(self) -> list[str]:
+        return ["-d", plugin(self.scratch), "--vdev=net_null0", "--vdev=net_null1"]
+
+    def memory_mb(self) -> int:
+        return 120 + self.buffers * BUFFER_BYTES // 1_000_000
 
     def say(self, *lines: str) -> None:
         self.process.stdin.write("".join(line + "\n" for line in lines))

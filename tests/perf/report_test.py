@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
-from sluiceperf import compare, connections, cost, report, rows, stages, swaps  # noqa: E402
+from sluiceperf import compare, connections, cost, profile, report, rows, stages, swaps  # noqa: E402
 from sluiceperf.source import Traffic, read_status  # noqa: E402
 
 WHERE = {"device": "null+source", "bytes": "64", "flows": 1000, "variant": "udp4"}
@@ -35,7 +35,7 @@ class RowsTest(unittest.TestCase):
     def test_rows_survive_json(self):
         with tempfile.TemporaryDirectory() as folder:
             made = [cost_row([1.5, 2.5])]
-            report.write(Path(folder), {"cpu": "x"}, made)
+            report.write(Path(folder), {"cpu": "x"}, made, Path(folder, "scratch"))
             self.assertEqual(report.load(Path(folder)), made)
 
     def test_table_lines_up(self):
@@ -46,24 +46,53 @@ class RowsTest(unittest.TestCase):
 
 class CostTest(unittest.TestCase):
     def setUp(self):
-        # (packets, nanoseconds): 100 and 50 ns a packet, at 2 GHz
-        self.samples = {("sluice", "nat"): [(1000, 100_000)], ("testpmd", "rxonly"): [(1000, 20_000)],
-                        ("testpmd", "5tswap"): [(1000, 50_000)]}
-        self.made = cost.cost_rows(self.samples, 2e9, what="", **WHERE)
+        # Two turns at 2 GHz, the second one with the machine twice as slow for everybody.
+        turns = lambda ns: [cost.Sample(1000, 1000 * ns), cost.Sample(1000, 2000 * ns)]
+        self.samples = {("sluice", "nat"): turns(100), ("testpmd", "rxonly"): turns(20),
+                        ("testpmd", "5tswap"): turns(50)}
 
     def test_cycles_and_rate_per_cpu_second(self):
-        ours = [r for r in self.made if r.who == "sluice"]
-        self.assertAlmostEqual(next(r.median for r in ours if r.unit == "cycles/packet"), 200)
-        self.assertAlmostEqual(next(r.median for r in ours if r.unit == "Mpps/CPU-second"), 10)
+        made = cost.cost_rows(self.samples, 2e9, **WHERE)
+        ours = {r.unit: (r.min, r.max) for r in made if r.who == "sluice"}
+        self.assertEqual(ours, {"cycles/packet": (200, 400), "Mpps/CPU-second": (5, 10)})
 
-    def test_own_cost_is_without_the_source(self):
-        own, = cost.own_rows(self.made)
-        self.assertEqual((own.what, own.median), ("own cost", 160))
+    def test_turns_are_compared_with_themselves(self):
+        made = {r.what: r for r in cost.paired_rows(self.samples, ("sluice", "nat"), 2e9, **WHERE)}
+        self.assertEqual(set(made), {"own cost", "rate beside testpmd 5tswap"})
+        ratio, own = made["rate beside testpmd 5tswap"], made["own cost"]
+        self.assertEqual((ratio.min, ratio.max), (0.5, 0.5))
+        self.assertEqual((own.min, own.max), (160, 320))
 
-    def test_ratio_leaves_the_source_out(self):
-        ratio, = cost.ratio_rows(self.made)
-        self.assertEqual(ratio.what, "rate beside testpmd 5tswap")
-        self.assertAlmostEqual(ratio.median, 0.5)
+    def test_cases_hold_what_was_promised(self):
+        traffics = [case.traffic for case in cost.cases(quick=False)]
+        self.assertEqual({t.flows for t in traffics}, {1, 10_000, 100_000, 1_000_000, 8_000_000})
+        self.assertEqual({t.bytes for t in traffics}, {"64", "imix", "1500"})
+        self.assertEqual({(t.proto, t.family) for t in traffics},
+                         {("udp", "4"), ("udp", "6"), ("tcp", "4"), ("tcp", "6")})
+        self.assertLess(len(cost.cases(quick=True)), len(traffics))
+
+
+class ProfileTest(unittest.TestCase):
+    REPORT = ("# Overhead  Shared Object  Symbol\n"
+              "    60.50%  dut          [.] sluice::run<a, b>\n"
+              "     1.50%  librte.so.23 [.] 0x0000000000004467\n"
+              "     2.00%  librte.so.23 [.] 0x000000000000448a\n"
+              "     0.10%  [kernel]     [k] schedule\n")
+
+    def test_functions_with_objects_without_symbols_summed_up(self):
+        found = profile.functions(self.REPORT)
+        self.assertEqual([(f.symbol, round(f.share, 2)) for f in found],
+                         [("sluice::run<a, b>", 60.5), ("(no symbols)", 3.5), ("schedule", 0.1)])
+
+    def test_instructions(self):
+        text = "    0.08 :   6b2a9:  push   %r14\n         :   6b2ab:  nop\n         : 3  text\n"
+        self.assertEqual(profile.instructions(text), [(0.08, "6b2a9  push   %r14"), (0, "6b2ab  nop")])
+
+    def test_page_escapes_and_sums_up_the_rest(self):
+        page = profile.page("<title>", profile.functions(self.REPORT), {"f": [(50.0, "mov <b>")]})
+        for text in ("sluice::run&lt;a, b&gt;", "mov &lt;b&gt;", "36.0 %"):
+            self.assertIn(text, page)
+        self.assertNotIn("schedule", page)
 
 
 class CompareTest(unittest.TestCase):
@@ -119,8 +148,20 @@ class ReportTest(unittest.TestCase):
         page = report.html({"cpu": "<fast>"}, [cost_row([1, 2])])
         self.assertIn("&lt;fast&gt;", page)
         self.assertIn("<polyline", page)
-        for outside in ("http://", "https://", "src=", "<script"):
+        for outside in ("http://", "https://", "src=", "<script", "href="):
             self.assertNotIn(outside, page)
+
+    def test_profile_is_linked_only_when_this_run_took_one(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as scratch:
+            profile_page = Path(scratch, profile.PAGE)
+            profile_page.write_text("profile")
+            page = report.write(Path(folder), {}, [cost_row([1])], Path(scratch))
+            self.assertIn(f'href="{profile.PAGE}"', page.read_text())
+            self.assertEqual(Path(folder, profile.PAGE).read_text(), "profile")
+            profile_page.unlink()
+            report.write(Path(folder), {}, [cost_row([1])], Path(scratch))
+            self.assertNotIn("href=", page.read_text())
+            self.assertFalse(Path(folder, profile.PAGE).exists())
 
 
 class SourceTest(unittest.TestCase):
