@@ -1,10 +1,11 @@
-// apply, weight, switch, rollback, drain: they change traffic and print the proof.
+// apply, weight, switch, rollback, drain: they change traffic and print the proof. confirm.
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cstdio>
 
 #include "ctrl/cli/command.h"
+#include "ctrl/cli/views.h"
 
 namespace sluice::cli {
 namespace {
@@ -130,6 +131,27 @@ void add_drain(CLI::App& app, const Global& global, Action& action) {
   });
 }
 
+void add_confirm(CLI::App& app, const Global& global, Action& action) {
+  struct Options {
+    uint64_t generation = 0;
+    std::string reason;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand(
+      "confirm",
+      "Keep the change that was made with --confirm-within; it is rolled back otherwise");
+  command->add_option("generation", options->generation, "Only if it is this generation");
+  command->add_option("--reason", options->reason, "Why; kept in the history");
+  command->callback([&global, &action, options] {
+    action = [&global, options] {
+      json params = json::object();
+      if (options->generation != 0) params["generation"] = options->generation;
+      if (!options->reason.empty()) params["reason"] = options->reason;
+      return run_call(global, "confirm", params, confirm_view);
+    };
+  });
+}
+
 }  // namespace
 
 void add_change_commands(CLI::App& app, const Global& global, Action& action) {
@@ -138,6 +160,7 @@ void add_change_commands(CLI::App& app, const Global& global, Action& action) {
   add_switch(app, global, action);
   add_rollback(app, global, action);
   add_drain(app, global, action);
+  add_confirm(app, global, action);
 }
 
 }  // namespace sluice::cli

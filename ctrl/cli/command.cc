@@ -74,6 +74,10 @@ void ChangeOptions::add_to(CLI::App& command) {
       ->check(CLI::Validator(existing_problem, "keep|drain:T|reset"));
   command.add_option("--expect-generation", expect_generation,
                      "Refuse if another generation than this one is served by now");
+  command
+      .add_option("--confirm-within", confirm_within,
+                  "Roll back by itself unless `sluice confirm` comes in time, such as 10m")
+      ->check(CLI::Validator(duration_problem, "DURATION"));
   command.add_flag("--dry-run", dry_run, "Say what would change, change nothing");
 }
 
@@ -88,6 +92,7 @@ json ChangeOptions::params() const {
   if (!reason.empty()) params["reason"] = reason;
   if (expect_generation != 0) params["expect_generation"] = expect_generation;
   if (dry_run) params["dry_run"] = true;
+  if (!confirm_within.empty()) params["confirm_within_ms"] = duration_of(confirm_within).count();
   return params;
 }
 

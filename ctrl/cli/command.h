@@ -28,6 +28,7 @@ struct ChangeOptions {
   std::string existing = "keep";
   uint64_t expect_generation = 0;
   bool dry_run = false;
+  std::string confirm_within;  // empty: it need not be confirmed
 
   void add_to(CLI::App& command);
   /// The options as parameters of the call. Call after parsing: the forms are checked then.

@@ -42,6 +42,7 @@ _sluice() {
     --to|--pool|drain) COMPREPLY=($(compgen -W "$(_sluice_names pool)" -- "$current")); return ;;
     --route|switch|weight|verify) COMPREPLY=($(compgen -W "$(_sluice_names route)" -- "$current")); return ;;
     --existing) COMPREPLY=($(compgen -W "keep reset drain:30s" -- "$current")); return ;;
+    --confirm-within) COMPREPLY=($(compgen -W "1m 5m 10m 1h" -- "$current")); return ;;
     apply|check|diff) COMPREPLY=($(compgen -f -- "$current")); return ;;
     get) COMPREPLY=($(compgen -W "node port pool backend listener route config" -- "$current")); return ;;
     explain) COMPREPLY=($(compgen -W "tcp udp" -- "$current")); return ;;

@@ -58,6 +58,7 @@ std::string top_view(const json& status, Decisions& before, double seconds) {
   before = std::move(now);
   std::string out = fmt::format("{}  generation {}  revision {}\n", status.value("name", ""),
                                 status.value("generation", 0ull), status.value("revision", 0ull));
+  out += awaiting_view(status.value("confirm", json()));
   for (const auto& worker : status.value("workers", json::array())) {
     out += fmt::format("worker {}: {:.1f} % busy, {} flows, serves generation {}\n",
                        worker.value("worker", 0), worker.value("busy_percent", 0.0),

@@ -144,6 +144,10 @@ std::string status_view(const json& status) {
       fmt::format("{} {} (pid {}), generation {}, revision {}, up {}\n\n", field(status, "name"),
                   field(status, "version"), field(status, "pid"), field(status, "generation"),
                   field(status, "revision"), ago_text(status.value("uptime_s", 0.0) * 1000));
+  if (const std::string awaiting = awaiting_view(status.value("confirm", json()));
+      !awaiting.empty()) {
+    out += awaiting + "\n";
+  }
   out += workers_view(status) + "\n" + ports_view(status);
   Table listeners({"LISTENER", "PROTOCOL", "ADDRESS", "PORT", "MODE", "ROUTES"});
   for (const auto& listener : list(status, "listeners")) {
@@ -213,7 +217,22 @@ std::string change_view(const json& result) {
   if (const auto proof = result.find("proof"); proof != result.end() && proof->is_object()) {
     out += proof_view(*proof);
   }
-  return out;
+  return out + awaiting_view(result.value("confirm", json()));
+}
+
+std::string awaiting_view(const json& confirm) {
+  if (!confirm.is_object()) return {};
+  return tinted(
+      Tint::warning,
+      fmt::format("generation {} awaits confirmation: {} left, until {}; else generation {} comes "
+                  "back (sluice confirm)\n",
+                  field(confirm, "generation"), ago_text(confirm.value("remaining_ms", json())),
+                  field(confirm, "until"), field(confirm, "back_to")));
+}
+
+std::string confirm_view(const json& result) {
+  return fmt::format("generation {} is confirmed, {} before it would have been rolled back\n",
+                     field(result, "generation"), ago_text(result.value("remaining_ms", json())));
 }
 
 std::string verify_view(const json& result) {
@@ -224,10 +243,15 @@ std::string history_view(const json& result) {
   Table table({">GENERATION", "TIME", "AUTHOR", "VERB", "PROOF", "REASON", "CHANGES"});
   for (const auto& generation : list(result, "generations")) {
     const auto& changes = list(generation, "changes");
+    std::string verb = field(generation, "verb");
+    if (const auto confirm = generation.find("confirm");
+        confirm != generation.end() && confirm->is_object()) {
+      verb += fmt::format(" ({})", field(*confirm, "outcome"));
+    }
     std::string summary = changes.empty() ? "-" : text_of(changes.front());
     if (changes.size() > 1) summary += fmt::format(" (+{} more)", changes.size() - 1);
     table.add({field(generation, "generation"), field(generation, "time"),
-               field(generation, "author"), field(generation, "verb"), field(generation, "verdict"),
+               field(generation, "author"), verb, field(generation, "verdict"),
                field(generation, "reason"), summary});
   }
   return table.render();

@@ -15,6 +15,10 @@ std::string proof_view(const json& proof);
 std::string change_view(const json& result);
 /// The answer of `verify`: the proof alone.
 std::string verify_view(const json& result);
+/// What became of a change that awaited confirmation.
+std::string confirm_view(const json& result);
+/// The line that says what awaits confirmation; empty for null.
+std::string awaiting_view(const json& confirm);
 std::string history_view(const json& result);
 std::string flows_view(const json& result);
 std::string explain_view(const json& result);

@@ -80,6 +80,9 @@ void Controller::change(std::expected<Change, Error> change, const ChangeOptions
                 {}}));
   }
   if (!change) return done(refuse(change.error().message));
+  if (auto refusal = conflict_with_confirm(*change, options)) {
+    return done(std::unexpected(std::move(*refusal)));
+  }
   auto candidate = consider(*change, around_.store.next_number());
   if (!candidate) return done(std::unexpected(candidate.error()));
   if (options.dry_run) {
@@ -87,16 +90,17 @@ void Controller::change(std::expected<Change, Error> change, const ChangeOptions
                         .changes = std::move(candidate->changes),
                         .restart_required = std::move(candidate->restart_required),
                         .moved = moved_slots(*snapshot_, *candidate->snapshot),
-                        .proof = nullptr};
+                        .proof = nullptr,
+                        .confirm = nullptr};
     return done(std::move(result));
   }
   make(*change, std::move(*candidate), options, std::move(done));
 }
 
 Status Controller::commit(const Change& change, const Candidate& candidate,
-                          const ChangeOptions& options, uint64_t number) {
+                          const ChangeOptions& options, const std::optional<Confirm>& confirm) {
   Generation generation;
-  generation.number = number;
+  generation.number = candidate.snapshot->generation;
   generation.time = wall_time_now();
   generation.author = options.author;
   generation.verb = change.verb;
@@ -105,6 +109,7 @@ Status Controller::commit(const Change& change, const Candidate& candidate,
   generation.text = change.content.text;
   generation.overlay = change.content.overlay;
   generation.changes = candidate.changes;
+  generation.confirm = confirm;
   return around_.store.commit(generation);
 }
 
@@ -112,7 +117,9 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
                       ChangeDone done) {
   const std::string asked_at = wall_time_now();
   const uint64_t number = candidate.snapshot->generation;
-  if (auto committed = commit(change, candidate, options, number); !committed) {
+  std::optional<Confirm> confirm;
+  if (options.confirm_within_ms) confirm = new_confirm(options, number);
+  if (auto committed = commit(change, candidate, options, confirm); !committed) {
     log_error("control", "a change was refused", {{"error", committed.error().message}});
     return done(refuse(committed.error().message));
   }
@@ -161,7 +168,11 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
                       .changes = std::move(candidate.changes),
                       .restart_required = std::move(candidate.restart_required),
                       .moved = {},
-                      .proof = nullptr};
+                      .proof = nullptr,
+                      .confirm = nullptr};
+  if (pending_) confirm_rolled_back(*pending_, options.author, number, confirm_left_ms() > 0);
+  if (confirm) await_confirm(*confirm, confirm->within_ms);
+  result.confirm = pending_json();
   proofs_.open(std::move(plan), std::move(at_publish), options.wait_ms,
                [result = std::move(result), done = std::move(done)](Proof proof) mutable {
                  result.proof = std::move(proof.json);
@@ -172,6 +183,7 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
 void Controller::rollback(std::optional<uint64_t> generation, const ChangeOptions& options,
                           ChangeDone done) {
   const auto& numbers = around_.store.numbers();
+  if (!generation && pending_) generation = pending_->back_to;
   if (!generation) {
     const auto at = std::ranges::lower_bound(numbers, this->generation());
     if (at == numbers.begin()) {

@@ -42,6 +42,7 @@ struct ChangeOptions {
   uint64_t drain_ms = drain_default_ms;
   std::optional<uint64_t> expect_generation;
   bool dry_run = false;
+  std::optional<uint64_t> confirm_within_ms;  // rolled back after it unless confirmed (confirm.h)
 };
 
 struct ChangeResult {
@@ -50,6 +51,7 @@ struct ChangeResult {
   std::vector<std::string> restart_required;
   std::vector<MovedSlots> moved;  // dry run only
   Json proof;                     // null for a dry run
+  Json confirm;                   // null unless it awaits confirmation
 };
 
 struct Refusal {
@@ -68,6 +70,12 @@ struct Surroundings {
   Node& node;
   EventHub& events;
   NowNs now_ns;
+  std::function<uint64_t()> unix_ms = unix_ms_now;  // the wall clock
+};
+
+/// How waits for confirmation ended, since the start.
+struct ConfirmCounts {
+  uint64_t confirmed = 0, rolled_back = 0, expired = 0;
 };
 
 struct StartContent {
@@ -90,6 +98,12 @@ class Controller {
   /// `done` is called once, maybe before this returns (when refused).
   void change(std::expected<Change, Error> change, const ChangeOptions& options, ChangeDone done);
   void rollback(std::optional<uint64_t> generation, const ChangeOptions& options, ChangeDone done);
+  /// Keeps the change that awaits confirmation; with a number only if it is that one.
+  std::expected<Json, Refusal> confirm(std::optional<uint64_t> generation, const Author& author,
+                                       const std::string& reason);
+  /// What awaits confirmation, for people; null when nothing does.
+  Json pending_json() const;
+  const ConfirmCounts& confirms() const { return confirms_; }
   /// Whether every worker serves the newest snapshot, and that is what was asked.
   Result<void> verify(const std::string& route, uint64_t wait_ms, ProofDone done);
 
@@ -126,6 +140,17 @@ class Controller {
   };
 
   Controller(const Surroundings& around, StartContent start);
+  // Confirmation (controller_confirm.cc).
+  std::optional<Refusal> conflict_with_confirm(const Change& change,
+                                               const ChangeOptions& options) const;
+  Confirm new_confirm(const ChangeOptions& options, uint64_t number) const;
+  void await_confirm(const Confirm& confirm, uint64_t left_ms);
+  void arm_confirm(std::chrono::nanoseconds delay);
+  void take_back_unconfirmed();
+  void confirm_rolled_back(Confirm confirm, const Author& author, uint64_t by, bool in_time);
+  uint64_t confirm_left_ms() const;
+  Result<Generation> settle_confirm(const Generation& newest);
+
   Status load_or_commit_first(const std::string& text, const std::string& file);
   Status take_up(const Generation& generation);
   void warn_if_file_differs() const;
@@ -139,7 +164,7 @@ class Controller {
   void make(const Change& change, Candidate candidate, const ChangeOptions& options,
             ChangeDone done);
   Status commit(const Change& change, const Candidate& candidate, const ChangeOptions& options,
-                uint64_t number);
+                const std::optional<Confirm>& confirm);
   ProofPlan plan_of(const Change& change, Existing existing, const Config& before) const;
   std::map<BackendKey, uint16_t> backend_ids() const;
   std::set<uint16_t> drained_backends() const;
@@ -174,8 +199,11 @@ class Controller {
   BusyMeter busy_;
   std::map<uint16_t, uint64_t> lingering_backends_;  // id → first revision without it
   std::map<uint16_t, uint64_t> lingering_refs_;
-  bool first_generation_ = false;
-  OperationId republish_ = 0, tick_ = 0, deadline_ = 0;
+  std::string start_verb_;  // of the generation that was committed by starting; empty: none was
+  std::optional<Confirm> pending_;
+  uint64_t confirm_by_ns_ = 0;
+  ConfirmCounts confirms_;
+  OperationId republish_ = 0, tick_ = 0, deadline_ = 0, confirm_timer_ = 0;
 };
 
 }  // namespace sluice::ctrl

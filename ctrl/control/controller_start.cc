@@ -19,7 +19,7 @@ Controller::Controller(const Surroundings& around, StartContent start)
 }
 
 Controller::~Controller() {
-  for (const OperationId operation : {republish_, tick_, deadline_}) {
+  for (const OperationId operation : {republish_, tick_, deadline_, confirm_timer_}) {
     around_.loop.cancel(operation);
   }
 }
@@ -40,8 +40,8 @@ Status Controller::load_or_commit_first(const std::string& text, const std::stri
     log_error("control", "a generation is skipped", {{"error", line}});
   }
   Generation first;
-  first_generation_ = !loaded.newest.has_value();
-  if (first_generation_) {
+  const bool fresh = !loaded.newest.has_value();
+  if (fresh) {
     first.number = around_.store.next_number();
     first.time = wall_time_now();
     first.author = {.user = user_name(::getuid()), .uid = ::getuid(), .pid = ::getpid()};
@@ -50,9 +50,15 @@ Status Controller::load_or_commit_first(const std::string& text, const std::stri
     first.text = text;
     first.changes = describe_changes(Config{}, start_config_);
   }
-  const Generation& newest = first_generation_ ? first : *loaded.newest;
-  if (auto taken = take_up(newest); !taken) return taken;
-  if (first_generation_) return around_.store.commit(first);
+  if (auto taken = take_up(fresh ? first : *loaded.newest); !taken) return taken;
+  if (fresh) {
+    start_verb_ = first.verb;
+    return around_.store.commit(first);
+  }
+  auto settled = settle_confirm(*loaded.newest);
+  if (!settled) return std::unexpected(settled.error());
+  const Generation& newest = *settled;
+  if (newest.number != loaded.newest->number) start_verb_ = newest.verb;
   log_info("control", "serving the last committed generation",
            {{"generation", newest.number}, {"verb", newest.verb}, {"time", newest.time}});
   warn_if_file_differs();
@@ -95,9 +101,9 @@ Status Controller::start() {
   const uint64_t published_ns = now_ns();
   if (auto started = around_.engine.start(snapshot_); !started) return started;
   published_ns_ = published_ns;
-  if (first_generation_) {
+  if (!start_verb_.empty()) {
     Change first = apply_change(content_.text, content_.file);
-    first.verb = "start";
+    first.verb = start_verb_;
     ProofPlan plan = plan_of(first, Existing::keep, Config{});
     plan.asked_at = plan.published_at = wall_time_now();
     plan.published_ns = published_ns;
@@ -106,6 +112,7 @@ Status Controller::start() {
   }
   note_lingering();
   arm_tick();
+  if (pending_) await_confirm(*pending_, confirm_left_ms());
   return {};
 }
 

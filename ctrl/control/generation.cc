@@ -1,10 +1,8 @@
 #include "ctrl/control/generation.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <charconv>
-#include <chrono>
 
 #include "dataplane/base/hash.h"
 
@@ -19,16 +17,18 @@ std::string checksum(const Json& body) {
 }
 
 Json to_json(const Generation& generation) {
-  return {{"number", generation.number},
-          {"time", generation.time},
-          {"author", generation.author.user},
-          {"uid", generation.author.uid},
-          {"verb", generation.verb},
-          {"reason", generation.reason},
-          {"file", generation.file},
-          {"text", generation.text},
-          {"overlay", to_json(generation.overlay)},
-          {"changes", generation.changes}};
+  Json json = {{"number", generation.number},
+               {"time", generation.time},
+               {"author", generation.author.user},
+               {"uid", generation.author.uid},
+               {"verb", generation.verb},
+               {"reason", generation.reason},
+               {"file", generation.file},
+               {"text", generation.text},
+               {"overlay", to_json(generation.overlay)},
+               {"changes", generation.changes}};
+  if (generation.confirm) json["confirm"] = to_json(*generation.confirm);
+  return json;
 }
 
 Result<uint32_t> rule_index(const std::string& text) {
@@ -101,6 +101,7 @@ Result<Generation> decode_generation(std::string_view bytes) try {
   generation.file = body.at("file").get<std::string>();
   generation.text = body.at("text").get<std::string>();
   generation.changes = body.at("changes").get<std::vector<std::string>>();
+  if (body.contains("confirm")) generation.confirm = confirm_from_json(body.at("confirm"));
   auto overlay = overlay_from_json(body.at("overlay"));
   if (!overlay) return std::unexpected(overlay.error());
   generation.overlay = std::move(*overlay);
@@ -109,12 +110,6 @@ Result<Generation> decode_generation(std::string_view bytes) try {
   return fail("it is torn or is no generation file");
 }
 
-std::string wall_time_now() {
-  using namespace std::chrono;
-  const auto now = system_clock::now();
-  const auto milliseconds = duration_cast<std::chrono::milliseconds>(now.time_since_epoch()) % 1000;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(system_clock::to_time_t(now)),
-                     milliseconds.count());
-}
+std::string wall_time_now() { return wall_time(unix_ms_now()); }
 
 }  // namespace sluice::ctrl

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ctrl/config/config.h"
 #include "ctrl/control/bounded_json.h"
+#include "ctrl/control/confirm.h"
 #include "dataplane/base/result.h"
 
 namespace sluice::ctrl {
@@ -30,6 +32,7 @@ struct Generation {
   std::string text;  // TOML
   Overlay overlay;
   std::vector<std::string> changes;  // one line for a person each
+  std::optional<Confirm> confirm;    // while it is served, this is awaited
 };
 
 Json to_json(const Overlay& overlay);

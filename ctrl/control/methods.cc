@@ -53,6 +53,7 @@ RpcResult change_answer(const std::expected<ChangeResult, Refusal>& result, bool
                  {"restart_required", result->restart_required}};
   if (!dry_run) {
     answer["proof"] = result->proof;
+    answer["confirm"] = result->confirm;
     return answer;
   }
   Json moved = Json::array();
@@ -122,6 +123,16 @@ void rollback(Call call) {
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
   call.controller().rollback(generation, options,
                              answer_with(std::move(call.respond), options.dry_run));
+}
+
+void confirm(Call call) {
+  Params params(call.request.params);
+  const auto generation = params.maybe_number("generation");
+  const std::string reason = params.reason();
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  auto confirmed = call.controller().confirm(generation, call.author, reason);
+  if (!confirmed) return call.respond(change_answer(std::unexpected(confirmed.error()), false));
+  call.respond(std::move(*confirmed));
 }
 
 void verify(Call call) {
@@ -211,7 +222,7 @@ const std::unordered_map<std::string, Method>& methods() {
       {"config.diff", diff},       {"config.get", get},     {"route.weight", weight},
       {"route.switch", switch_to}, {"rollback", rollback},  {"pool.drain", drain},
       {"history", history},        {"verify", verify},      {"flows", flows},
-      {"explain", explain_tuple}};
+      {"explain", explain_tuple},  {"confirm", confirm}};
   return table;
 }
 

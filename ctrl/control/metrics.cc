@@ -31,6 +31,18 @@ void add_node(const MetricsSources& from, Families& into) {
                double(controller.proofs().verdicts()[static_cast<size_t>(verdict)]));
   }
   into.push_back(proofs.take());
+  const Json pending = controller.pending_json();
+  into.push_back(gauge_family("sluice_confirm_remaining_seconds",
+                              "Time left to confirm the change that awaits it; -1: none does.")
+                     .add({}, pending.is_null() ? -1 : pending["remaining_ms"].get<double>() / 1000)
+                     .take());
+  const ConfirmCounts& confirms = controller.confirms();
+  into.push_back(counter_family("sluice_confirms_total",
+                                "Changes that awaited confirmation, by how the wait ended.")
+                     .add({{"outcome", "confirmed"}}, double(confirms.confirmed))
+                     .add({{"outcome", "rolled-back"}}, double(confirms.rolled_back))
+                     .add({{"outcome", "expired"}}, double(confirms.expired))
+                     .take());
   if (from.control_clients) {
     into.push_back(gauge_family("sluice_control_clients", "Connections to the control socket.")
                        .add({}, double(from.control_clients()))

@@ -86,17 +86,28 @@ std::map<std::string, uint32_t> Params::numbers(const char* key, uint32_t at_mos
   return numbers;
 }
 
+std::string Params::reason() {
+  std::string reason = text_or("reason", "");
+  if (reason.size() > reason_bytes_max) {
+    wrong("reason", fmt::format("must have at most {} bytes", reason_bytes_max));
+  }
+  return reason;
+}
+
 ChangeOptions Params::change_options(const Author& author) {
   ChangeOptions options;
   options.author = author;
-  options.reason = text_or("reason", "");
-  if (options.reason.size() > reason_bytes_max) {
-    wrong("reason", fmt::format("must have at most {} bytes", reason_bytes_max));
-  }
+  options.reason = reason();
   options.wait_ms = number_or("wait_ms", options.wait_ms, wait_ms_max);
   options.drain_ms = number_or("drain_ms", options.drain_ms, drain_ms_max);
   options.expect_generation = maybe_number("expect_generation");
   options.dry_run = flag("dry_run");
+  options.confirm_within_ms = maybe_number("confirm_within_ms");
+  if (options.confirm_within_ms && (*options.confirm_within_ms < confirm_within_ms_min ||
+                                    *options.confirm_within_ms > confirm_within_ms_max)) {
+    wrong("confirm_within_ms",
+          fmt::format("must be an integer {}..{}", confirm_within_ms_min, confirm_within_ms_max));
+  }
   const std::string existing = text_or("existing", "keep");
   if (existing == "drain") {
     options.existing = Existing::drain;

@@ -26,8 +26,10 @@ class Params {
   bool flag(const char* key);
   /// A required object of names to integers 0..at_most.
   std::map<std::string, uint32_t> numbers(const char* key, uint32_t at_most);
-  /// reason, wait_ms, existing, drain_ms, expect_generation, dry_run.
+  /// reason, wait_ms, existing, drain_ms, expect_generation, dry_run, confirm_within_ms.
   ChangeOptions change_options(const Author& author);
+  /// Why, of at most reason_bytes_max bytes.
+  std::string reason();
 
   /// Something read was missing or of the wrong kind, or there is a parameter that nobody read.
   std::optional<RpcError> finish();

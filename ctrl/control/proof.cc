@@ -116,6 +116,11 @@ std::string_view to_string(Existing existing) {
   return "keep";
 }
 
+Existing existing_of(std::string_view word) {
+  if (word == "drain") return Existing::drain;
+  return word == "reset" ? Existing::reset : Existing::keep;
+}
+
 std::string_view to_string(ProofVerdict verdict) {
   switch (verdict) {
     case ProofVerdict::not_proved:

@@ -24,6 +24,8 @@ namespace sluice::ctrl {
 /// What happens to connections that a pool still has when it loses its traffic.
 enum class Existing : uint8_t { keep, drain, reset };
 std::string_view to_string(Existing existing);
+/// The inverse; anything else is keep.
+Existing existing_of(std::string_view word);
 
 enum class ProofVerdict : uint8_t { not_proved, draining, proved };
 std::string_view to_string(ProofVerdict verdict);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -18,6 +19,7 @@ namespace sluice::ctrl {
 namespace {
 
 constexpr mode_t file_mode = 0640;
+constexpr std::array folders = {"generations", "proofs", "confirmations"};
 
 std::string file_name(uint64_t number) { return fmt::format("{:012}.json", number); }
 
@@ -48,6 +50,14 @@ Result<UniqueFd> take_lock(const std::filesystem::path& directory) {
   return fd;
 }
 
+/// Null when there is no such file or it holds no object.
+Json load_json(const std::filesystem::path& path) {
+  const auto bytes = read_whole_file(path, generation_file_bytes_max);
+  if (!bytes) return nullptr;
+  Json json = Json::parse(*bytes, nullptr, false);
+  return json.is_object() ? json : Json(nullptr);
+}
+
 Result<HashKey> decode_key(std::string_view text, const std::filesystem::path& path) {
   while (text.ends_with('\n')) text.remove_suffix(1);
   HashKey key;
@@ -71,7 +81,7 @@ StateStore::StateStore(std::filesystem::path directory, UniqueFd lock)
 
 Result<StateStore> StateStore::open(const std::filesystem::path& directory) {
   std::error_code error;
-  for (const char* name : {"generations", "proofs"}) {
+  for (const char* name : folders) {
     std::filesystem::create_directories(directory / name, error);
     if (error) {
       return fail(
@@ -87,7 +97,7 @@ Result<StateStore> StateStore::open(const std::filesystem::path& directory) {
 
 Status StateStore::prepare() {
   std::error_code error;
-  for (const char* name : {"generations", "proofs"}) {
+  for (const char* name : folders) {
     for (const auto& entry : std::filesystem::directory_iterator(directory_ / name, error)) {
       if (entry.path().native().ends_with(unfinished_suffix)) {
         std::error_code ignored;
@@ -143,6 +153,10 @@ StateStore::Loaded StateStore::load_newest() const {
   return loaded;
 }
 
+std::filesystem::path StateStore::confirmation_path(uint64_t number) const {
+  return directory_ / "confirmations" / file_name(number);
+}
+
 Status StateStore::commit(const Generation& generation) {
   const auto path = generation_path(generation.number);
   auto written = create_whole_file(path, encode_generation(generation), file_mode);
@@ -160,11 +174,14 @@ Status StateStore::save_proof(uint64_t number, const Json& proof) {
   return write_whole_file(proof_path(number), to_line(proof) + "\n", file_mode);
 }
 
-Json StateStore::load_proof(uint64_t number) const {
-  auto bytes = read_whole_file(proof_path(number), generation_file_bytes_max);
-  if (!bytes) return nullptr;
-  Json proof = Json::parse(*bytes, nullptr, false);
-  return proof.is_object() ? proof : Json(nullptr);
+Json StateStore::load_proof(uint64_t number) const { return load_json(proof_path(number)); }
+
+Status StateStore::save_confirmation(uint64_t number, const Json& outcome) {
+  return write_whole_file(confirmation_path(number), to_line(outcome) + "\n", file_mode);
+}
+
+Json StateStore::load_confirmation(uint64_t number) const {
+  return load_json(confirmation_path(number));
 }
 
 Result<HashKey> StateStore::hash_key() {

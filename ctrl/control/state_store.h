@@ -6,6 +6,7 @@
 //   DIR/hash_key                        16 bytes in hex, drawn once, mode 0600
 //   DIR/generations/000000000012.json   generation.h
 //   DIR/proofs/000000000012.json        its proof, replaced as the proof moves on
+//   DIR/confirmations/000000000012.json who confirmed it, or that it was rolled back
 #pragma once
 
 #include <cstdint>
@@ -51,6 +52,11 @@ class StateStore {
   /// Null JSON when there is none or it cannot be read.
   Json load_proof(uint64_t number) const;
 
+  /// What became of a generation that awaited confirmation.
+  Status save_confirmation(uint64_t number, const Json& outcome);
+  /// Null JSON when nothing has become of it yet.
+  Json load_confirmation(uint64_t number) const;
+
   /// The key of the decision hash: read, or drawn and kept at the first call.
   Result<HashKey> hash_key();
 
@@ -61,6 +67,7 @@ class StateStore {
   Status prepare();
   std::filesystem::path generation_path(uint64_t number) const;
   std::filesystem::path proof_path(uint64_t number) const;
+  std::filesystem::path confirmation_path(uint64_t number) const;
 
   std::filesystem::path directory_;
   UniqueFd lock_;

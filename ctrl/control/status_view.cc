@@ -142,12 +142,6 @@ Json routes_json(const Controller& controller) {
   return routes;
 }
 
-uint64_t unix_ms_now() {
-  using namespace std::chrono;
-  return uint64_t(
-      duration_cast<std::chrono::milliseconds>(system_clock::now().time_since_epoch()).count());
-}
-
 Json backend_json(const Controller& controller, const std::string& pool,
                   const BackendStatus& backend) {
   const HealthState* health = controller.node().health({pool, backend.endpoint});
@@ -222,6 +216,7 @@ Json status_view(const Controller& controller, const Identity& identity) {
           {"uptime_s", milliseconds(controller.now_ns() - identity.started_ns) / 1000.0},
           {"generation", controller.generation()},
           {"revision", controller.revision()},
+          {"confirm", controller.pending_json()},
           {"workers", workers_json(controller)},
           {"ports", ports_json(controller, identity)},
           {"listeners", listeners_json(controller)},

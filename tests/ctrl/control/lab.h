@@ -96,7 +96,7 @@ inline Endpoint endpoint(const char* text) { return parse_endpoint(text).value()
 class Life {
  public:
   explicit Life(const std::filesystem::path& directory, const std::string& text = orders_toml,
-                unsigned workers = 2)
+                unsigned workers = 2, std::function<uint64_t()> unix_ms = unix_ms_now)
       : engine(workers, [this] { return loop.now_ns(); }) {
     auto opened = StateStore::open(directory);
     if (!opened) {
@@ -117,7 +117,8 @@ class Life {
                                     .store = *store,
                                     .node = node,
                                     .events = events,
-                                    .now_ns = [this] { return loop.now_ns(); }},
+                                    .now_ns = [this] { return loop.now_ns(); },
+                                    .unix_ms = std::move(unix_ms)},
                                    std::move(start));
     if (!made) {
       error = made.error().message;
