@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <numeric>
 #include <sstream>
 
 #include "perf/flow_order.h"
@@ -69,6 +71,8 @@ Result<SourceOptions> FlowSource::parse_options(const std::string& text) {
       plan.zipf = std::strtod(value.c_str(), nullptr);
     } else if (key == "learn") {
       plan.learns = number != 0;
+    } else if (key == "steer") {
+      options.steered = number != 0;
     } else if (key == "status") {
       options.status_file = value;
     } else {
@@ -84,14 +88,14 @@ FlowSource::FlowSource(const SourceOptions& options)
       templates_(options.plan),
       // Opened in another order than used: else the records would lie in the order of use.
       order_(shuffle_positions(options.plan.flows, options.plan.seed)),
-      done_(options.plan.flows) {}
+      done_(options.plan.flows),
+      owner_(options.plan.flows) {}
 
 Result<std::unique_ptr<FlowSource>> FlowSource::make(const SourceOptions& options) {
   auto status = map_status(options.status_file);
   if (!status) return std::unexpected(status.error());
   std::unique_ptr<FlowSource> source(new FlowSource(options));
   source->status_ = *status;
-  if (!options.plan.learns) source->start_running();
   source->status_->flows.store(options.plan.flows);
   source->status_->phase.store(static_cast<uint64_t>(source->phase_.load()));
   source->status_->magic.store(status_magic);
@@ -99,19 +103,38 @@ Result<std::unique_ptr<FlowSource>> FlowSource::make(const SourceOptions& option
 }
 
 Status FlowSource::attach() {
+  rte_eth_dev_info info{};
+  if (rte_eth_dev_info_get(options_.ethdevs[0], &info) != 0) return fail("cannot ask for queues");
+  if (info.nb_rx_queues > source_queues_max) return fail("more RX queues than the source has");
+  queues_ = std::vector<Queue>(info.nb_rx_queues);
+  for (uint32_t i = 0; i < queues_.size(); ++i) {
+    const uint64_t flows = options_.plan.flows;
+    queues_[i].teach_from = queues_[i].teach_at = static_cast<uint32_t>(flows * i / queues_.size());
+    queues_[i].teach_to = static_cast<uint32_t>(flows * (i + 1) / queues_.size());
+  }
+  if (!options_.plan.learns) start_running();
   for (unsigned port = 0; port < 2; ++port) {
-    const uint16_t ethdev = options_.ethdevs[port];
-    if (rte_eth_add_rx_callback(ethdev, 0, on_rx, this) == nullptr) {
+    if (Status status = add_queues(port, options_.ethdevs[port]); !status) return status;
+  }
+  return {};
+}
+
+Status FlowSource::add_queues(unsigned port, uint16_t ethdev) {
+  rte_eth_dev_info info{};
+  if (rte_eth_dev_info_get(ethdev, &info) != 0) return fail("cannot ask for queues");
+  if (info.nb_rx_queues != queues_.size()) {
+    return fail("port " + std::to_string(port) + " has another number of queues");
+  }
+  for (uint16_t queue = 0; queue < info.nb_rx_queues; ++queue) {
+    if (rte_eth_add_rx_callback(ethdev, queue, on_rx, this) == nullptr) {
       return fail("cannot add an RX callback");
     }
-    if (phase_ == Phase::running) continue;
-    rte_eth_dev_info info{};
-    if (rte_eth_dev_info_get(ethdev, &info) != 0) return fail("cannot ask for TX queues");
-    for (uint16_t queue = 0; queue < info.nb_tx_queues; ++queue) {
-      const auto* callback = rte_eth_add_tx_callback(ethdev, queue, on_tx, this);
-      if (callback == nullptr) return fail("cannot add a TX callback");
-      tx_callbacks_.push_back({ethdev, queue, callback});
-    }
+  }
+  if (phase_ == Phase::running) return {};
+  for (uint16_t queue = 0; queue < info.nb_tx_queues; ++queue) {
+    const auto* callback = rte_eth_add_tx_callback(ethdev, queue, on_tx, this);
+    if (callback == nullptr) return fail("cannot add a TX callback");
+    tx_callbacks_.push_back({ethdev, queue, callback});
   }
   return {};
 }
@@ -126,14 +149,34 @@ void FlowSource::drop_tx_callbacks() {
 
 void FlowSource::start_running() {
   templates_.finish();
-  if (options_.plan.zipf > 0) {
-    order_ = draw_zipf(options_.plan.flows, options_.plan.zipf, options_.plan.seed);
+  assign_flows();
+  for (Queue& queue : queues_) {
+    const auto rounds =
+        static_cast<uint32_t>(queue.order.empty() ? options_.plan.flows : queue.order.size());
+    queue.sides[0] = {0, templates_.client(0)};
+    queue.sides[1] = {rounds / 2, templates_.backend(0)};
   }
-  const auto rounds =
-      options_.plan.zipf > 0 ? static_cast<uint32_t>(order_.size()) : options_.plan.flows;
-  sides_[0] = {0, templates_.client(0)};
-  sides_[1] = {rounds / 2, templates_.backend(0)};
   phase_.store(Phase::running, std::memory_order_release);
+}
+
+/// Which flows each queue gives, and in which order.
+void FlowSource::assign_flows() {
+  const FlowPlan& plan = options_.plan;
+  if (plan.zipf == 0 && !options_.steered && queues_.size() == 1) return;
+  std::vector<uint32_t> all(plan.flows);
+  std::iota(all.begin(), all.end(), 0u);
+  if (plan.zipf > 0) all = draw_zipf(plan.flows, plan.zipf, plan.seed);
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    std::vector<uint32_t>& order = queues_[i].order;
+    if (options_.steered) {
+      std::ranges::copy_if(all, std::back_inserter(order),
+                           [&](uint32_t position) { return owner_[position] == i; });
+    } else {
+      order = all;
+      std::ranges::rotate(order,
+                          order.begin() + static_cast<long>(all.size() * i / queues_.size()));
+    }
+  }
 }
 
 Phase FlowSource::poll_phase() {
@@ -151,46 +194,53 @@ Phase FlowSource::poll_phase() {
   return phase_.load();
 }
 
-uint16_t FlowSource::on_rx(uint16_t ethdev, uint16_t, rte_mbuf* frames[], uint16_t count, uint16_t,
-                           void* context) {
+uint16_t FlowSource::on_rx(uint16_t ethdev, uint16_t queue, rte_mbuf* frames[], uint16_t count,
+                           uint16_t, void* context) {
   auto& source = *static_cast<FlowSource*>(context);
   const unsigned port = ethdev == source.options_.ethdevs[0] ? 0 : 1;
   if (source.phase_.load(std::memory_order_acquire) == Phase::running) [[likely]] {
-    return source.run(source.sides_[port], port, frames, count);
+    return source.run(source.queues_[queue], queue, port, frames, count);
   }
-  return source.teach(port, frames, count);
+  return source.teach(source.queues_[queue], port, frames, count);
 }
 
-uint16_t FlowSource::run(Side& side, unsigned port, rte_mbuf* frames[], uint16_t count) {
+uint16_t FlowSource::run(Queue& queue, unsigned number, unsigned port, rte_mbuf* frames[],
+                         uint16_t count) {
   const size_t stride = templates_.template_bytes();
-  const bool zipf = options_.plan.zipf > 0;
-  const auto rounds = zipf ? static_cast<uint32_t>(order_.size()) : options_.plan.flows;
+  const bool ordered = !queue.order.empty();
+  if (!ordered && options_.steered) [[unlikely]] {  // it owns no flow
+    rte_pktmbuf_free_bulk(frames, count);
+    return 0;
+  }
+  const auto rounds = ordered ? static_cast<uint32_t>(queue.order.size()) : options_.plan.flows;
+  Side& side = queue.sides[port];
   uint32_t at = side.at;
   constexpr uint32_t ahead = 16;
   for (uint16_t i = 0; i < count; ++i) {
-    const uint8_t* frame = side.frames + (zipf ? order_[at] : at) * stride;
-    if (zipf && at + ahead < rounds)
-      _mm_prefetch(side.frames + order_[at + ahead] * stride, _MM_HINT_T0);
+    const uint8_t* frame = side.frames + (ordered ? queue.order[at] : at) * stride;
+    if (ordered && at + ahead < rounds)
+      _mm_prefetch(side.frames + queue.order[at + ahead] * stride, _MM_HINT_T0);
     copy_lines(rte_pktmbuf_mtod(frames[i], uint8_t*), frame, stride);
     set_bytes(frames[i], templates_.frame_bytes(frame));
     at = at + 1 == rounds ? 0 : at + 1;
   }
   side.at = at;
-  bump(status_->packets[port], count);
+  bump(status_->queues[number].packets[port], count);
   return count;
 }
 
 /// The learning frames of this phase, if they are this port's to send; all others are freed.
-uint16_t FlowSource::teach(unsigned port, rte_mbuf* frames[], uint16_t count) {
+uint16_t FlowSource::teach(Queue& queue, unsigned port, rte_mbuf* frames[], uint16_t count) {
   const Phase phase = phase_.load(relaxed);
   const bool opens = phase == Phase::opening && port == 0;
   const bool answers = phase == Phase::answering && port == 1;
   uint16_t used = 0;
   const auto wanted = static_cast<uint8_t>(opens ? 1 : 2);
   uint32_t looked = 0;
-  while ((opens || answers) && used < count && looked < 4096) {
-    const uint32_t position = order_[teach_at_];
-    teach_at_ = teach_at_ + 1 == order_.size() ? 0 : teach_at_ + 1;
+  const bool any = queue.teach_from < queue.teach_to;
+  while (any && (opens || answers) && used < count && looked < 4096) {
+    const uint32_t position = order_[queue.teach_at];
+    queue.teach_at = queue.teach_at + 1 == queue.teach_to ? queue.teach_from : queue.teach_at + 1;
     ++looked;
     if (done_[position] >= wanted) continue;
     auto* data = rte_pktmbuf_mtod(frames[used], uint8_t*);
@@ -201,27 +251,33 @@ uint16_t FlowSource::teach(unsigned port, rte_mbuf* frames[], uint16_t count) {
   return used;
 }
 
-uint16_t FlowSource::on_tx(uint16_t ethdev, uint16_t, rte_mbuf* frames[], uint16_t count,
+uint16_t FlowSource::on_tx(uint16_t ethdev, uint16_t queue, rte_mbuf* frames[], uint16_t count,
                            void* context) {
   auto& source = *static_cast<FlowSource*>(context);
   const unsigned port = ethdev == source.options_.ethdevs[0] ? 0 : 1;
-  for (uint16_t i = 0; i < count; ++i) source.observe(port, frames[i]);
+  for (uint16_t i = 0; i < count; ++i) source.observe(port, queue, frames[i]);
   return count;
 }
 
-void FlowSource::observe(unsigned port, rte_mbuf* frame) {
+/// A flow's frames leave on one queue only, so its records have one writer.
+void FlowSource::observe(unsigned port, uint16_t queue, rte_mbuf* frame) {
   const std::span<const uint8_t> bytes(rte_pktmbuf_mtod(frame, uint8_t*), frame->data_len);
   const bool at_backends = port == 1;
   const int64_t position = at_backends ? templates_.learn(bytes) : templates_.confirm(bytes);
   if (position < 0) {
-    bump(status_->wrong);
+    this->count(status_->wrong);
     return;
   }
   uint8_t& done = done_[static_cast<size_t>(position)];
   const auto reached = static_cast<uint8_t>(at_backends ? 1 : 2);
   if (done >= reached) return;
   done = reached;
-  bump(at_backends ? status_->learned : status_->confirmed);
+  if (at_backends) owner_[static_cast<size_t>(position)] = static_cast<uint8_t>(queue);
+  this->count(at_backends ? status_->learned : status_->confirmed);
+}
+
+void FlowSource::count(std::atomic<uint64_t>& counter) const {
+  queues_.size() > 1 ? static_cast<void>(counter.fetch_add(1, relaxed)) : bump(counter);
 }
 
 }  // namespace sluice::perf

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from sluicelab.shell import LabError, REPOSITORY, exit_on_signals, need_root
 
-from . import connections, cost, machine, report, stages, swaps
+from . import connections, cost, machine, report, stages, swaps, workers
 from .rows import Row, table
 
 OUT = REPOSITORY / "perf" / "out"
-SCENARIOS = {"cost": cost.run, "connections": connections.run, "swaps": swaps.run, "stages": stages.run}
+SCENARIOS = {"cost": cost.run, "workers": workers.run, "connections": connections.run,
+             "swaps": swaps.run, "stages": stages.run}
 
 
 def scenario_names() -> list[str]:

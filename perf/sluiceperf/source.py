@@ -11,6 +11,7 @@ from sluicelab.shell import binary
 
 STATUS_MAGIC = 0x736C756963653031  # "sluice01"
 RUNNING = 2
+QUEUES_MAX = 32  # source_queues_max
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Traffic:
     family: str = "4"
     zipf: float = 0
     listeners: int = 1
+    steered: bool = False  # every queue gives the flows of its own worker, as a NIC with RSS does
 
     @property
     def variant(self) -> str:
@@ -30,7 +32,8 @@ class Traffic:
 
     def options(self, status: Path, learns: bool) -> str:
         return (f"flows={self.flows},bytes={self.bytes},proto={self.proto},family={self.family},"
-                f"zipf={self.zipf:g},listeners={self.listeners},learn={int(learns)},status={status}")
+                f"zipf={self.zipf:g},listeners={self.listeners},learn={int(learns)},"
+                f"steer={int(self.steered)},status={status}")
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,23 @@ class SourceState:
     learned: int
     confirmed: int
     wrong: int
-    packets: int
+    queues: tuple[int, ...]  # packets given while running
+
+    @property
+    def packets(self) -> int:
+        return sum(self.queues)
 
 
 def read_status(path: Path) -> SourceState | None:
     """None before the source has written it."""
     try:
-        words = struct.unpack("<8Q", path.read_bytes()[:64])
+        words = struct.unpack(f"<{8 + 8 * QUEUES_MAX}Q", path.read_bytes()[:64 + 64 * QUEUES_MAX])
     except (FileNotFoundError, struct.error):
         return None
     if words[0] != STATUS_MAGIC:
         return None
-    return SourceState(*words[1:6], packets=words[6] + words[7])
+    return SourceState(*words[1:6], queues=tuple(words[at] + words[at + 1]
+                                                 for at in range(8, len(words), 8)))
 
 
 def plugin(scratch: Path) -> str:
