@@ -65,12 +65,13 @@ def shown(value: float) -> str:
 
 def table(rows: list[Row]) -> str:
     """The rows as aligned text."""
-    head = ("what", "who", "mode", "device", "bytes", "variant", "flows", "median", "min", "max", "unit", "runs")
+    head = ("what", "who", "mode", "device", "bytes", "variant", "flows", "workers",
+            "median", "min", "max", "unit", "runs")
     lines = [head] + [
-        (r.what, r.who, r.mode, r.device, r.bytes, r.variant, f"{r.flows:,}", shown(r.median),
-         shown(r.min), shown(r.max), r.unit, str(r.runs)) for r in rows]
+        (r.what, r.who, r.mode, r.device, r.bytes, r.variant, f"{r.flows:,}", str(r.workers),
+         shown(r.median), shown(r.min), shown(r.max), r.unit, str(r.runs)) for r in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    right = {6, 7, 8, 9, 11}
+    right = {6, 7, 8, 9, 10, 12}
     return "\n".join(
         "  ".join(cell.rjust(w) if i in right else cell.ljust(w)
                   for i, (cell, w) in enumerate(zip(line, widths))).rstrip() for line in lines)

@@ -80,7 +80,7 @@ def rows_of(samples: dict[tuple[int, ...], list[list[tuple[int, int]]]], lost: d
 def cases(quick: bool) -> list[tuple[int, tuple[tuple[int, ...], ...]]]:
     """(flows, crews)."""
     if quick:
-        return [(1_000_000, (ONE, TWO)), (10_000, (MORE_THAN_CORES,))]
+        return [(100_000, (ONE, TWO)), (10_000, (MORE_THAN_CORES,))]
     return [(10_000, (ONE, TWO, MORE_THAN_CORES)), (1_000_000, (ONE, TWO))]
 
 
