@@ -17,6 +17,7 @@ namespace {
 constexpr uint32_t buffers = 2048;
 constexpr uint64_t quiet_ns = 100'000'000;  // what is not back by then is lost
 constexpr double debt_seconds = 50e-6;      // who is later than that sends less, not faster
+constexpr uint64_t stuck_ns = 10'000'000'000;
 constexpr uint32_t learning_window = 256;   // fewer than any ring holds: nothing is lost
 constexpr uint32_t zipf_ahead = 16;
 
@@ -97,22 +98,23 @@ Status Exchange::learn(bool answers) {
   done_.assign(plan_.flows, false);
   learned_ = wrong_ = order_at_ = 0;
   uint32_t under_way = 0;
-  const uint64_t until = monotonic_ns_now() + 60'000'000'000;
-  uint64_t quiet_since = monotonic_ns_now();
+  uint64_t quiet_since = monotonic_ns_now(), advanced = quiet_since;
   while (learned_ < plan_.flows) {
     if (under_way < learning_window) {
       under_way += send_learning(sides_[answers ? 1 : 0], answers,
                                  std::min<uint32_t>(burst_max, learning_window - under_way));
     }
+    const uint32_t before = learned_;
     const uint32_t came = take_learned(answers);
     under_way -= std::min(came, under_way);
     const uint64_t now = monotonic_ns_now();
+    if (learned_ > before) advanced = now;
     if (came > 0) quiet_since = now;
     if (now > quiet_since + quiet_ns) {
       under_way = 0;
       quiet_since = now;
     }
-    if (now > until || wrong_ > 0) {
+    if (now > advanced + stuck_ns || wrong_ > 0) {
       return fail(
           fmt::format("{} of {} flows {} through the device under test, {} packets came "
                       "back wrong",

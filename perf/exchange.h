@@ -43,8 +43,8 @@ class Exchange {
   static Result<std::unique_ptr<Exchange>> make(const FlowPlan& plan, nic::PortSet& ports);
   ~Exchange();
 
-  /// Waits for both links, then opens and answers every flow. Fails when flows do not come back
-  /// within a minute, or come back wrong.
+  /// Waits for both links, then opens and answers every flow. Fails when none comes back for ten
+  /// seconds, or one comes back wrong.
   Status open();
 
   TrialResult run(const Trial& trial);

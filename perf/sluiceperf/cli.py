@@ -10,12 +10,12 @@ from pathlib import Path
 
 from sluicelab.shell import LabError, REPOSITORY, exit_on_signals, need_root
 
-from . import connections, cost, machine, report, stages, swaps, workers
+from . import connections, cost, latency, machine, rate, report, stages, swaps, workers
 from .rows import Row, table
 
 OUT = REPOSITORY / "perf" / "out"
-SCENARIOS = {"cost": cost.run, "workers": workers.run, "connections": connections.run,
-             "swaps": swaps.run, "stages": stages.run}
+SCENARIOS = {"cost": cost.run, "workers": workers.run, "rate": rate.run, "latency": latency.run,
+             "connections": connections.run, "swaps": swaps.run, "stages": stages.run}
 
 
 def scenario_names() -> list[str]:
@@ -61,7 +61,8 @@ def main(argv: list[str]) -> int:
         facts = machine.description()
         peers = set(options.peers.split(",")) - {"none"}
         names = scenario_names() if options.scenario == "all" else [options.scenario]
-        with tempfile.TemporaryDirectory(prefix="sluice-perf-", dir="/run") as scratch:
+        with (machine.preferred(),
+              tempfile.TemporaryDirectory(prefix="sluice-perf-", dir="/run") as scratch):
             for name in names:
                 progress(f"{name}", keep=True)
                 rows += SCENARIOS[name](Path(scratch), options.quick, options.runs, peers, progress)

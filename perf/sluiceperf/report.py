@@ -53,10 +53,27 @@ def _bars(rows: list[Row], title: str, unit: str, name) -> str:
     return svg.bars(title, [(name(r), r.median, r.min, r.max) for r in rows if r.unit == unit], unit)
 
 
+# Where percentiles stand on a logarithmic axis: as far apart as the packets that exceed them are rare.
+PERCENTILES = {"p50": 2.0, "p90": 10.0, "p99": 100.0, "p99.9": 1000.0, "max": 10_000.0}
+
+
+def _percentiles(rows: list[Row], title: str) -> str:
+    """Latencies of the first traffic among `rows`, whose modes end in a percentile."""
+    series: dict[str, list] = {}
+    same = [r for r in rows if (r.bytes, r.flows) == (rows[0].bytes, rows[0].flows)
+            and r.variant.split()[0] == rows[0].variant.split()[0]]
+    for r in same:
+        mode, _, name = r.mode.rpartition(" ")
+        load = r.variant.partition(" at ")[2]
+        line = " ".join(filter(None, (r.who, mode, load and f"at {load}")))
+        series.setdefault(line, []).append((PERCENTILES[name], r.median, r.min, r.max))
+    return svg.lines(title, series, "percentile", "us", {x: name for name, x in PERCENTILES.items()}, y_log=True)
+
+
 def sections(rows: list[Row]) -> list[tuple[str, str, str]]:
     """(heading, explanation, plot) of what the rows have."""
     of = lambda *whats: [r for r in rows if r.what in whats]
-    others = [r for r in of("cost") if r.flows == 1_000_000 and (r.who == "sluice" or r.mode == "5tswap")]
+    others = [r for r in of("cost") if r.flows == 1_000_000 and "steered" not in r.variant and (r.who == "sluice" or r.mode == "5tswap")]
     found = [
         ("Cycles per packet against flows", "64-byte UDP over IPv4, established flows, both directions mixed; one core, "
          "which also makes the packets. “own” is without testpmd rxonly on the same source.",
@@ -69,7 +86,17 @@ def sections(rows: list[Row]) -> list[tuple[str, str, str]]:
          _bars(of("swap"), "swaps", "us", lambda r: f"{r.who} {r.mode} {r.variant}")),
         ("Connections", "", _bars(of("connections"), "connections", "k connections/CPU-second",
                                   lambda r: f"{r.who} {r.mode} {r.variant}")),
-        ("Latency", "", _bars(of("latency"), "latency", "us", lambda r: f"{r.who} {r.mode} {r.variant}")),
+        ("Workers", "Million packets per second of all workers, each with a packet source on its own core.",
+         _bars(of("rate of all workers"), "workers", "Mpps",
+               lambda r: f"{r.workers} worker{'s' * (r.workers > 1)} {r.flows:,} flows")),
+        ("Rate from a generator on another core", "Million packets per second, both directions together; without "
+         "loss, and at most. The generator can be the limit: see the notes of the figures.",
+         _bars(of("zero-loss rate", "maximum rate"), "rates", "Mpps",
+               lambda r: f"{r.who} {r.mode} {r.variant} {r.bytes} B {r.flows:,} {r.what.removesuffix(' rate')}")),
+        ("Latency", "From the generator through the device and back, at shares of the zero-loss rate of Sluice; "
+         "testpmd io is the way without a load balancer.", _percentiles(of("latency"), "latency")),
+        ("Waking", "Single packets through an idle worker that sleeps (adaptive) or never does (busy).",
+         _percentiles(of("wake-up latency"), "waking")),
         ("Stages", "Cycles per packet in perf/pipeline_bench.",
          _bars(of("stage"), "stages", "cycles", lambda r: f"{r.mode} {r.flows:,}")),
     ]

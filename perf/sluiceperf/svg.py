@@ -22,8 +22,8 @@ def _frame(title: str, inner: str, height: int = HEIGHT) -> str:
 
 
 def lines(title: str, series: dict[str, list[tuple[float, float, float, float]]], x_name: str,
-          y_name: str) -> str:
-    """series: name → [(x, median, min, max)]; x is logarithmic."""
+          y_name: str, x_labels: dict[float, str] | None = None, y_log: bool = False) -> str:
+    """series: name → [(x, median, min, max)]; x is logarithmic. `x_labels`: words for values of x."""
     points = [p for line in series.values() for p in line]
     if not points:
         return ""
@@ -32,12 +32,20 @@ def lines(title: str, series: dict[str, list[tuple[float, float, float, float]]]
     span = (x_high - x_low) or 1
     x_at = lambda x: LEFT + (math.log10(x) - x_low) / span * (WIDTH - LEFT - RIGHT)
     y_at = lambda y: HEIGHT - BOTTOM - y / top * (HEIGHT - BOTTOM - TOP)
+    ticks = _ticks(top)
+    if y_log:
+        y_low = math.floor(math.log10(max(1e-9, min(p[2] for p in points))))
+        y_high = max(y_low + 1, math.ceil(math.log10(top)))
+        share = lambda y: (math.log10(max(y, 10 ** y_low)) - y_low) / (y_high - y_low)
+        y_at = lambda y: HEIGHT - BOTTOM - share(y) * (HEIGHT - BOTTOM - TOP)
+        ticks = [10.0 ** power for power in range(y_low, y_high + 1)]
     parts = []
-    for tick in _ticks(top):
+    for tick in ticks:
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_at(tick):.1f}" y2="{y_at(tick):.1f}" '
                      f'class="grid"/><text x="{LEFT - 6}" y="{y_at(tick) + 4:.1f}" class="end">{tick:g}</text>')
     for x in sorted({p[0] for p in points}):
-        parts.append(f'<text x="{x_at(x):.1f}" y="{HEIGHT - BOTTOM + 18}" class="mid">{_short(x)}</text>')
+        parts.append(f'<text x="{x_at(x):.1f}" y="{HEIGHT - BOTTOM + 18}" class="mid">'
+                     f'{escape((x_labels or {}).get(x) or _short(x))}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" class="mid">{escape(x_name)}</text>')
     parts.append(f'<text x="14" y="{HEIGHT / 2}" class="mid" transform="rotate(-90 14 {HEIGHT / 2})">{escape(y_name)}</text>')
     for number, (name, line) in enumerate(series.items()):
