@@ -18,7 +18,7 @@ constexpr uint32_t buffers = 2048;
 constexpr uint64_t quiet_ns = 100'000'000;  // what is not back by then is lost
 constexpr double debt_seconds = 50e-6;      // who is later than that sends less, not faster
 constexpr uint64_t stuck_ns = 10'000'000'000;
-constexpr uint32_t learning_window = 256;   // fewer than any ring holds: nothing is lost
+constexpr uint32_t learning_window = 256;  // fewer than any ring holds: nothing is lost
 constexpr uint32_t zipf_ahead = 16;
 
 uint64_t to_ns(uint64_t cycles) {
