@@ -10,12 +10,15 @@ from pathlib import Path
 
 from sluicelab.shell import LabError, REPOSITORY, exit_on_signals, need_root
 
-from . import connections, cost, latency, machine, rate, report, stages, swaps, workers
+from . import (
+    connections, cost, latency, machine, rate, report, stages, swaps, veth, workers)
 from .rows import Row, table
 
 OUT = REPOSITORY / "perf" / "out"
-SCENARIOS = {"cost": cost.run, "workers": workers.run, "rate": rate.run, "latency": latency.run,
-             "connections": connections.run, "swaps": swaps.run, "stages": stages.run}
+SCENARIOS = {"cost": cost.run, "veth": veth.run, "workers": workers.run, "rate": rate.run,
+             "latency": latency.run, "connections": connections.run, "swaps": swaps.run,
+             "stages": stages.run}
+PEERS = ("testpmd", "ovs", "nftables", "haproxy")
 
 
 def scenario_names() -> list[str]:
@@ -39,39 +42,62 @@ class Progress:
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="perf/run", description=__doc__)
     parser.add_argument("scenario", nargs="?", default="all", choices=[*scenario_names(), "all"])
-    parser.add_argument("--quick", action="store_true", help="fewer cases and shorter runs: under 3 minutes")
-    parser.add_argument("--runs", type=int, help="measurements of each thing (default 5; quick 3)")
-    parser.add_argument("--peers", default="testpmd,ovs", help="peers to measure beside, or none (default %(default)s)")
-    parser.add_argument("--out", type=Path, default=OUT, help="where the report goes (default perf/out)")
+    parser.add_argument("--quick", action="store_true",
+                        help="fewer cases and shorter runs: under 3 minutes")
+    parser.add_argument("--runs", type=int,
+                        help="measurements of each thing (default 5; quick 3)")
+    parser.add_argument("--peers", default=",".join(PEERS),
+                        help="peers to measure beside, or none (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=OUT,
+                        help="where the report goes (default perf/out)")
     options = parser.parse_args(argv)
     if options.runs is None:
         options.runs = 3 if options.quick else 5
     if options.runs < 1:
         parser.error("--runs: at least 1")
+    options.peers = set() if options.peers == "none" else set(options.peers.split(","))
+    if unknown := options.peers - set(PEERS):
+        parser.error(f"--peers: {', '.join(sorted(unknown))}: none, or some of {', '.join(PEERS)}")
     return options
+
+
+def measure(names: list[str], options: argparse.Namespace, scratch: Path, progress: Progress
+            ) -> tuple[list[Row], bool]:
+    """The rows of all that could be measured, and whether everything could."""
+    rows: list[Row] = []
+    whole = True
+    for name in names:
+        progress(name, keep=True)
+        try:
+            for row in SCENARIOS[name](scratch, options.quick, options.runs, options.peers, progress):
+                rows.append(row)  # one by one: what was measured before an error counts
+        except LabError as error:
+            progress(f"perf/run: {name}: {error}", keep=True)
+            whole = False
+    return rows, whole
 
 
 def main(argv: list[str]) -> int:
     options = parse(argv)
     progress = Progress()
-    rows: list[Row] = []
+    names = scenario_names() if options.scenario == "all" else [options.scenario]
     try:
         need_root()
         exit_on_signals()
         facts = machine.description()
-        peers = set(options.peers.split(",")) - {"none"}
-        names = scenario_names() if options.scenario == "all" else [options.scenario]
         with (machine.preferred(),
               tempfile.TemporaryDirectory(prefix="sluice-perf-", dir="/run") as scratch):
-            for name in names:
-                progress(f"{name}", keep=True)
-                rows += SCENARIOS[name](Path(scratch), options.quick, options.runs, peers, progress)
+            rows, whole = measure(names, options, Path(scratch), progress)
             facts["load at the end"] = machine.description()["load"]
-            page = report.write(options.out, facts, rows, Path(scratch))
+            page = report.write(options.out, facts, rows, Path(scratch)) if rows else None
     except LabError as error:
         progress(f"perf/run: {error}", keep=True)
         return 1
-    progress("done", keep=True)
-    print(table(rows))
-    print(f"\n{page}")
-    return 0
+    except KeyboardInterrupt:
+        progress("perf/run: interrupted, nothing written", keep=True)
+        return 130
+    progress("done" if whole else "not everything could be measured", keep=True)
+    if page:
+        print(table(rows))
+        print(f"\n{page}")
+    return 0 if whole else 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sluicelab.shell import binary
 
+ZIPF_DRAWS = 1 << 22  # flow_order.h
 STATUS_MAGIC = 0x736C756963653031  # "sluice01"
 RUNNING = 2
 QUEUES_MAX = 32  # source_queues_max
@@ -29,6 +30,11 @@ class Traffic:
     @property
     def variant(self) -> str:
         return f"{self.proto}{self.family}" + (f" zipf {self.zipf:g}" if self.zipf else "")
+
+    @property
+    def round_packets(self) -> int:
+        """Packets until each flow that is used was used once in both directions."""
+        return 2 * (ZIPF_DRAWS if self.zipf else self.flows)
 
     def options(self, status: Path, learns: bool) -> str:
         return (f"flows={self.flows},bytes={self.bytes},proto={self.proto},family={self.family},"

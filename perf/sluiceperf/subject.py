@@ -69,11 +69,12 @@ class Subject:
         return "; ".join(lines[-3:]) or "it said nothing"
 
     def warm(self) -> None:
-        """Waits until every flow is established and answered."""
+        """Waits until every flow is answered and was used once: until a TCP client acknowledges, its
+        flow lives for seconds only."""
         deadline = time.monotonic() + WARM_SECONDS_MAX
         while True:
             state = read_status(self.status)
-            if state and state.phase == RUNNING and state.packets > 0:
+            if state and state.phase == RUNNING and state.packets >= self.traffic.round_packets:
                 return
             if self.process.poll() is not None:
                 raise LabError(f"{self.name} ended while it was warming up: {self.last_words()}")

@@ -26,8 +26,9 @@ class Testpmd(Subject):
 
     def start(self) -> None:
         machine.need_program("dpdk-testpmd")
-        command = ["stdbuf", "-oL", "dpdk-testpmd", "-l", "0-1", "--no-pci", "--in-memory", "--no-telemetry",
-                   "-m", str(self.memory_mb() - 32), "--file-prefix", f"sluice-perf-{os.getpid()}",
+        command = ["stdbuf", "-oL", "dpdk-testpmd", "-l", "0-1", "--no-pci", "--in-memory",
+                   "--no-telemetry", "-m", str(self.memory_mb() - 32),
+                   "--file-prefix", f"sluice-perf-{os.getpid()}",
                    *self.devices(), "--", "-i", "--nb-cores=1", f"--total-num-mbufs={self.buffers}",
                    "--no-flush-rx"]
         environment = dict(os.environ, SLUICE_SOURCE=self.traffic.options(self.status, learns=False))

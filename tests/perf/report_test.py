@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
-from sluiceperf import compare, connections, cost, profile, report, rows, stages, swaps  # noqa: E402
+from sluicelab.shell import LabError  # noqa: E402
+from sluiceperf import (  # noqa: E402
+    compare, connections, cost, profile, report, rows, stages, swaps, veth, veth_lab)
 from sluiceperf.source import Traffic, read_status  # noqa: E402
 
 WHERE = {"device": "null+source", "bytes": "64", "flows": 1000, "variant": "udp4"}
@@ -141,6 +143,29 @@ class ConnectionsTest(unittest.TestCase):
 
     def test_a_window_without_samples_is_left_out(self):
         self.assertEqual(connections.windows([(0, 0), (950, 5)], 1000), {})
+
+
+class VethTest(unittest.TestCase):
+    WRK = ("  2562 requests in 1.10s, 402.81KB read\n"
+           "  Socket errors: connect 0, read {read}, write 0, timeout {timeout}\n")
+
+    def test_requests_of_wrk(self):
+        self.assertEqual(veth_lab.answered_requests("  2562 requests in 1.10s, 402.81KB read\n"), 2562)
+        self.assertEqual(veth_lab.answered_requests(self.WRK.format(read=20, timeout=5)), 2562)
+
+    def test_failed_requests_are_an_error(self):
+        for text in ("", "  0 requests in 1.10s", self.WRK.format(read=20, timeout=6)):
+            with self.assertRaises(LabError):
+                veth_lab.answered_requests(text)
+
+    def test_ratio_is_above_one_where_the_peer_costs_more(self):
+        costs = {("sluice", "nat", "veth af_xdp"): [100.0, 200.0],
+                 ("nftables", "dnat+snat", "veth kernel"): [300.0, 400.0]}
+        made = veth.rows_of(costs, "ns/packet", "CPU", bytes="64", variant="udp4", flows=1)
+        self.assertEqual([(r.who, r.unit, r.median) for r in made],
+                         [("sluice", "ns/packet", 150), ("nftables", "ns/packet", 350),
+                          ("sluice", "ratio", 2.5)])
+        self.assertTrue(all("not like for like" in r.note for r in made))
 
 
 class ReportTest(unittest.TestCase):

@@ -1,0 +1,293 @@
+"""veth: Sluice over AF_XDP beside nftables and HAProxy, which need the kernel, with the same client
+and the same server. CPU time of the balancer for a packet, a connection, a request. Not like for
+like: AF_XDP on veth copies each packet into and out of the kernel (its cost is most of what Sluice
+costs here), nftables never leaves the kernel, HAProxy ends connections and sends segments that no
+device has to cut. Rates are not shown: one core for client and server is the limit of all three."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sluicelab import hugepages, shell
+from sluicelab.shell import LabError, binary
+
+from . import machine
+from .rows import Row, row
+from .sluice import Sluice
+from .source import Traffic
+from .veth_lab import (BACKEND_PORT, BACKENDS, BALANCER_CORE, CLIENTS, FAR_CORE, LISTENER,
+                       LISTENER_PORT, SNAT_ADDRESSES, VethLab)
+
+NOTE = "not like for like: perf/README.md"
+FLOWS = 10_000
+FLOWS_MAX = 1 << 19  # closed connections stay for a while
+PACKETS_PER_SECOND = 100_000  # of both directions
+GENERATOR_MB = 160
+
+RULES = """
+table ip perf {{
+  chain in {{
+    type nat hook prerouting priority dstnat;
+    ip daddr {listener} meta l4proto {{ tcp, udp }} th dport {port} dnat ip addr . port to \
+jhash ip saddr . th sport mod {count} map {{ {backends} }}
+  }}
+  chain out {{
+    type nat hook postrouting priority srcnat;
+    ip daddr 10.64.0.0/16 snat to {first}-{last}
+  }}
+}}
+"""
+
+HAPROXY = """
+global
+  nbthread 1
+  maxconn 4000
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend perf
+  bind {listener}:{port}
+  default_backend servers
+backend servers
+  balance roundrobin
+{servers}
+"""
+
+
+class VethSluice(Sluice):
+    device = "veth af_xdp"
+
+    def __init__(self, scratch: Path, lab: VethLab, proto: str) -> None:
+        super().__init__(scratch, Traffic(flows=FLOWS, proto=proto), name="veth-sluice",
+                         flows_max=FLOWS_MAX)
+        self.lab = lab
+
+    def prefix(self) -> list[str]:
+        return ["ip", "netns", "exec", self.lab.balancer]
+
+    def feed(self) -> list[str]:
+        return ["--device", f"af_xdp:{self.lab.front}", f"af_xdp:{self.lab.back}"]
+
+    def memory_mb(self) -> int:
+        return super().memory_mb() + 128
+
+    def warm(self) -> None:
+        pass
+
+    def mark(self) -> None:
+        self.then = self.clocks()
+
+    def used_ns(self) -> int:
+        """A worker polls all the time: what counts is its share of polls that found packets, and
+        what the kernel's threads did for its interfaces."""
+        busy, idle, cpu, napi = (now - then for now, then in zip(self.clocks(), self.then))
+        return round(cpu * busy / (busy + idle)) + napi
+
+    def clocks(self) -> tuple[int, int, int, int]:
+        worker, = self.ask("stats")["workers"]
+        cpu = machine.cpu_ns(self.pid, machine.thread_ids(self.pid, self.threads))
+        return worker["busy_cycles"], worker["idle_cycles"], cpu, self.lab.napi_ns()
+
+
+class KernelBalancer:
+    """What the kernel carries; the process, if there is one, is what decides."""
+
+    who, mode, device = "", "", "veth kernel"
+    process: subprocess.Popen | None = None
+
+    def __init__(self, scratch: Path, lab: VethLab, proto: str) -> None:
+        self.lab = lab
+
+    def start(self) -> None:
+        self.lab.route_through_kernel()
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+
+    def resume(self) -> None:
+        pass
+
+    pause = resume
+
+    def memory_mb(self) -> int:
+        return 0
+
+    def total_ns(self) -> int:
+        own = machine.cpu_ns(self.process.pid, [self.process.pid]) if self.process else 0
+        return own + self.lab.napi_ns()
+
+    def mark(self) -> None:
+        self.then = self.total_ns()
+
+    def used_ns(self) -> int:
+        return self.total_ns() - self.then
+
+
+class Nftables(KernelBalancer):
+    who, mode = "nftables", "dnat+snat"
+
+    def start(self) -> None:
+        super().start()
+        backends = ", ".join(f"{n}: {address} . {BACKEND_PORT}" for n, address in enumerate(BACKENDS))
+        rules = RULES.format(listener=LISTENER, port=LISTENER_PORT, count=len(BACKENDS),
+                             backends=backends, first=SNAT_ADDRESSES[0], last=SNAT_ADDRESSES[-1])
+        shell.run("ip", "netns", "exec", self.lab.balancer, "nft", "-f", "-", stdin=rules)
+
+
+class Haproxy(KernelBalancer):
+    who, mode = "haproxy", "tcp"
+
+    def start(self) -> None:
+        super().start()
+        machine.need_program("haproxy")
+        config = self.lab.folder / "haproxy.conf"
+        config.write_text(HAPROXY.format(
+            listener=LISTENER, port=LISTENER_PORT, servers="\n".join(
+                f"  server s{n} {address}:{BACKEND_PORT}" for n, address in enumerate(BACKENDS))))
+        self.process = self.lab.popen(self.lab.balancer, BALANCER_CORE,
+                                      ["haproxy", "-db", "-f", str(config)], "haproxy")
+
+
+class PacketLoad:
+    """perf/generator on both far ends at a rate that nobody loses packets at: every packet is
+    checked when it comes back."""
+
+    def __init__(self, lab: VethLab) -> None:
+        self.lab, self.log = lab, lab.folder / "generator.log"
+
+    def start(self) -> None:
+        command = ["ip", "netns", "exec", self.lab.client, binary("perf/generator"),
+                   "--device", f"af_xdp:{self.lab.far_front}", f"af_xdp:{self.lab.far_back}",
+                   "--core", str(FAR_CORE), "--device-core", str(BALANCER_CORE),
+                   "--memory-mb", str(GENERATOR_MB), "--flows", str(FLOWS)]
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=log, text=True)
+        self.ask("")
+        self.ask("open")
+
+    def ask(self, command: str) -> dict:
+        """The answer; without a command, the first line that it says."""
+        if command:
+            self.process.stdin.write(command + "\n")
+            self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline() or '{"error": "it ended"}')
+        if "error" in answer:
+            words = self.log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise LabError(f"generator over veth: {'; '.join([answer['error'], *words])}")
+        return answer
+
+    def run(self, seconds: float) -> int:
+        """Packets that came back."""
+        result = self.ask(f"trial {PACKETS_PER_SECOND} {seconds}")
+        if result["wrong"] or result["received"] < result["sent"] // 2:
+            raise LabError(f"{result['received']} of {result['sent']} packets came back over veth, "
+                           f"wrong: {result['wrong'] or 'none'}")
+        return result["received"]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+class Rig:
+    """A balancer in its lab, and the packet load where that is what is measured."""
+
+    def __init__(self, scratch: Path, kind: type, proto: str) -> None:
+        self.lab = VethLab(scratch, f"{kind.__name__[-2:].lower()}{proto[0]}", proto == "udp")
+        self.balancer = kind(scratch, self.lab, proto)
+        self.load = PacketLoad(self.lab) if proto == "udp" else None
+        self.stack = contextlib.ExitStack()
+
+    def memory_mb(self) -> int:
+        return self.balancer.memory_mb() + (GENERATOR_MB if self.load else 0)
+
+    def __enter__(self) -> "Rig":
+        with self.stack:
+            self.stack.enter_context(self.lab)
+            self.stack.callback(self.balancer.stop)
+            self.balancer.start()
+            if self.load:
+                self.load.start()
+                self.stack.callback(self.load.stop)
+            else:
+                self.lab.await_service()
+            self.balancer.pause()
+            self.stack = self.stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stack.close()
+
+    def cost_ns(self, load: Callable[["Rig"], int]) -> float:
+        """The balancer's CPU time for each of the things that `load` says it had done."""
+        self.balancer.resume()
+        time.sleep(0.2)
+        self.balancer.mark()
+        try:
+            done = load(self)
+            return self.balancer.used_ns() / done
+        except LabError as error:
+            raise LabError(f"{self.balancer.who}: {error}") from error
+        finally:
+            self.balancer.pause()
+
+
+def rows_of(costs: dict[tuple[str, str, str], list[float]], unit: str, what: str, **where) -> list[Row]:
+    """costs: by (who, mode, device), Sluice first; turn by turn."""
+    common = dict(where, workers=1, note=NOTE)
+    rows, ours = [], next(iter(costs))
+    for (who, mode, device), values in costs.items():
+        rows.append(row(values, unit, what=what, who=who, mode=mode, device=device, **common))
+    for (who, mode, device), values in costs.items():
+        if who != "sluice":
+            rows.append(row([peer / our for our, peer in zip(costs[ours], values)], "ratio",
+                            what=f"{what}: {who} {mode} to sluice", who=ours[0], mode=ours[1],
+                            device=f"{ours[2]} / {device}", **common))
+    return rows
+
+
+def compare(scratch: Path, kinds: list[type], proto: str, loads: dict[tuple[str, str], Callable],
+            runs: int, progress) -> list[Row]:
+    """loads: {(unit, what): what a Rig shall do, returns how often it did}."""
+    rigs = [Rig(scratch, kind, proto) for kind in kinds]
+    pages = sum(rig.memory_mb() for rig in rigs) // 2 + 16
+    results: dict[tuple[str, str], dict] = {load: {} for load in loads}
+    with hugepages.reserved(pages), contextlib.ExitStack() as up:
+        for rig in rigs:
+            progress(f"starting {rig.balancer.who} over veth")
+            up.enter_context(rig)
+        for number in range(runs):
+            for (unit, what), load in loads.items():
+                progress(f"{what}: run {number + 1} of {runs}")
+                for rig in rigs:
+                    key = rig.balancer.who, rig.balancer.mode, rig.balancer.device
+                    results[unit, what].setdefault(key, []).append(rig.cost_ns(load))
+    flows = FLOWS if proto == "udp" else CLIENTS
+    return [each for (unit, what), costs in results.items()
+            for each in rows_of(costs, unit, what, bytes="64" if proto == "udp" else "",
+                                variant=f"{proto}4", flows=flows)]
+
+
+def run(scratch: Path, quick: bool, runs: int, peers: set[str], progress) -> Iterator[Row]:
+    rivals = [kind for kind in (Nftables, Haproxy) if kind.who in peers]
+    if not rivals:
+        return
+    seconds = 1.0 if quick else 2.0
+    if Nftables in rivals:
+        yield from compare(scratch, [VethSluice, Nftables], "udp", {
+            ("ns/packet", "CPU per packet over veth"): lambda rig: rig.load.run(seconds)}, runs, progress)
+    yield from compare(scratch, [VethSluice, *rivals], "tcp", {
+        ("ns/connection", "CPU per connection over veth"):
+            lambda rig: rig.lab.request(seconds, keeps_alive=False),
+        ("ns/request", "CPU per request over veth"):
+            lambda rig: rig.lab.request(seconds, keeps_alive=True)}, runs, progress)
