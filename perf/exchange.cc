@@ -15,9 +15,9 @@ namespace sluice::perf {
 namespace {
 
 constexpr uint32_t buffers = 2048;
-constexpr uint64_t quiet_ns = 100'000'000;  // what is not back by then is lost
-constexpr double debt_seconds = 50e-6;      // who is later than that sends less, not faster
-constexpr uint64_t stuck_ns = 10'000'000'000;
+constexpr uint64_t lost_ns = 100'000'000;  // learning frames that are not back by then
+constexpr double debt_seconds = 50e-6;     // who is later than that sends less, not faster
+constexpr uint64_t stuck_ns = 30'000'000'000;
 constexpr uint32_t learning_window = 256;  // fewer than any ring holds: nothing is lost
 constexpr uint32_t zipf_ahead = 16;
 
@@ -69,11 +69,11 @@ Exchange::~Exchange() {
 }
 
 Status Exchange::wait_for_links() {
-  for (const uint64_t until = monotonic_ns_now() + 20'000'000'000;;) {
+  for (const uint64_t until = monotonic_ns_now() + 60'000'000'000;;) {
     // A client's first poll hands the far end the buffers that it sends in.
     drop_strays();
     if (ports_.statistics(0).link_up && ports_.statistics(1).link_up) return {};
-    if (monotonic_ns_now() > until) return fail("no link to the device under test after 20 s");
+    if (monotonic_ns_now() > until) return fail("no link to the device under test after a minute");
     usleep(2'000);
   }
 }
@@ -110,7 +110,7 @@ Status Exchange::learn(bool answers) {
     const uint64_t now = monotonic_ns_now();
     if (learned_ > before) advanced = now;
     if (came > 0) quiet_since = now;
-    if (now > quiet_since + quiet_ns) {
+    if (now > quiet_since + lost_ns) {
       under_way = 0;
       quiet_since = now;
     }
@@ -245,12 +245,13 @@ uint16_t Exchange::receive(unsigned port, TrialResult& result) {
 }
 
 /// Until every packet is back, or nothing has come for a while.
-void Exchange::drain(TrialResult& result) {
+void Exchange::drain(double patience_seconds, TrialResult& result) {
+  const auto patience_ns = static_cast<uint64_t>(patience_seconds * 1e9);
   for (uint64_t quiet_since = monotonic_ns_now(); result.received < result.sent;) {
     const uint16_t came = static_cast<uint16_t>(receive(0, result) + receive(1, result));
     const uint64_t now = monotonic_ns_now();
     if (came > 0) quiet_since = now;
-    if (now > quiet_since + quiet_ns) return;
+    if (now > quiet_since + patience_ns) return;
   }
 }
 
@@ -299,7 +300,7 @@ TrialResult Exchange::run(const Trial& trial) {
     Side& side = sides_[port];
     while (side.waiting_count > 0) take_back(side.waiting[--side.waiting_count], port == 1);
   }
-  drain(result);
+  drain(trial.patience_seconds, result);
   return result;
 }
 

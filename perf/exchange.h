@@ -21,6 +21,7 @@ namespace sluice::perf {
 struct Trial {
   double packets_per_second = 0;  // of both directions together; 0: as fast as packets are taken
   double seconds = 1;
+  double patience_seconds = 0.1;  // afterwards: what is not back when none came for so long is lost
 };
 
 struct TrialResult {
@@ -43,8 +44,8 @@ class Exchange {
   static Result<std::unique_ptr<Exchange>> make(const FlowPlan& plan, nic::PortSet& ports);
   ~Exchange();
 
-  /// Waits for both links, then opens and answers every flow. Fails when none comes back for ten
-  /// seconds, or one comes back wrong.
+  /// Waits for both links, then opens and answers every flow. Fails when none comes back for half
+  /// a minute, or one comes back wrong.
   Status open();
 
   TrialResult run(const Trial& trial);
@@ -74,7 +75,7 @@ class Exchange {
   void flush(unsigned port, bool keeps, TrialResult& result);
   void take_back(rte_mbuf* frame, bool from_backend);
   uint16_t receive(unsigned port, TrialResult& result);
-  void drain(TrialResult& result);
+  void drain(double patience_seconds, TrialResult& result);
   void drop_strays();
 
   FlowPlan plan_;

@@ -108,7 +108,7 @@ class Generator {
     words >> first >> second;
     if (!open_) return {{"error", "the flows are not open"}};
     if (verb == "trial" && first >= 0 && second > 0)
-      return described(exchange_->run({first, second}));
+      return described(exchange_->run({.packets_per_second = first, .seconds = second}));
     if (verb == "wake" && first >= 1 && second >= 1) {
       return described(
           exchange_->wake(static_cast<uint32_t>(first), static_cast<uint32_t>(second)));

@@ -34,7 +34,7 @@ MAY_SEE = {
     "tests/ctrl/control": (CONFIG, COMPILE, RUNTIME),
 }
 DPDK = re.compile(r"^(rte_|ethdev_|eal_|cmdline)")
-DPDK_FOLDERS = {"nic", "dataplane", "tests/nic", "tests/dataplane", "perf"}
+DPDK_FOLDERS = {"nic", "dataplane", "tests/nic", "tests/dataplane", "perf", "tests/perf"}
 
 
 def visible_from(folder):
