@@ -60,7 +60,7 @@ def description() -> dict:
         "cpu": model[1] if model else "unknown",
         "cores": os.cpu_count(),
         "kernel": os.uname().release,
-        "load": os.getloadavg()[0],
+        "load": round(os.getloadavg()[0], 1),
         "time": time.strftime("%Y-%m-%d %H:%M:%S"),
         "commit": commit(),
     }

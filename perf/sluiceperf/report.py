@@ -7,17 +7,28 @@ import shutil
 from html import escape
 from pathlib import Path
 
-from . import svg
+from . import budgets, sections
 from .profile import PAGE as PROFILE
 from .rows import Row, from_dicts, shown, to_dicts
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #1a1a1a }
-h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
-svg { width: 100%; max-width: 760px; font: 12px system-ui, sans-serif }
-svg .grid { stroke: #ddd } svg .end { text-anchor: end } svg .mid { text-anchor: middle }
-table { border-collapse: collapse; font-size: 13px } th, td { padding: 3px 9px; border-bottom: 1px solid #ddd; text-align: left }
-td.n { text-align: right; font-variant-numeric: tabular-nums } p.note { color: #555 }
+:root { --line: #e3e5e8; --soft: #5b6470; --good: #0b6e4f; --bad: #b3402a }
+body { font: 15px/1.55 system-ui, sans-serif; max-width: 1060px; margin: 0 auto; padding: 2em 1.2em 4em;
+       color: #1b1f24; background: #fff }
+h1 { font-size: 1.7em; margin: 0 } h2 { font-size: 1.15em; margin: 2.2em 0 .2em }
+p { margin: .2em 0 .8em } p.note { color: var(--soft) } a { color: #1f5fa8 }
+dl { display: flex; flex-wrap: wrap; gap: .2em 1.8em; margin: .8em 0; font-size: 13px }
+dl div { display: flex; gap: .5em } dt { color: var(--soft) } dd { margin: 0 }
+nav { font-size: 13px; columns: 3; margin: 1em 0 } nav a { display: block; text-decoration: none }
+svg { width: 100%; max-width: 860px; font: 12.5px system-ui, sans-serif; fill: #1b1f24; display: block }
+svg .grid { stroke: var(--line) } svg .unity { stroke: #1b1f24; stroke-dasharray: 4 3 }
+svg .range { stroke: #1b1f24; stroke-opacity: .75 } svg .end { text-anchor: end }
+svg .mid { text-anchor: middle } svg .strong { font-weight: 600 }
+table { border-collapse: collapse; font-size: 13px } td.n, th.n { text-align: right }
+th, td { padding: 3px 9px; border-bottom: 1px solid var(--line); text-align: left }
+td.n { font-variant-numeric: tabular-nums; white-space: nowrap } thead th { color: var(--soft) }
+td.met { color: var(--good); font-weight: 600 } td.missed { color: var(--bad); font-weight: 600 }
+details { margin: .3em 0 } summary { cursor: pointer } .all { overflow-x: auto }
 """
 
 
@@ -40,80 +51,64 @@ def load(path: Path) -> list[Row]:
     return from_dicts(json.loads((path / "report.json" if path.is_dir() else path).read_text()))
 
 
-def _against_flows(rows: list[Row], unit: str, title: str) -> str:
-    series: dict[str, list] = {}
-    for r in rows:
-        if r.unit == unit and r.variant == "udp4" and r.bytes == "64" and r.what in ("cost", "rate per CPU-second", "own cost"):
-            name = f"{r.who} {r.mode}" + (" (own)" if r.what == "own cost" else "")
-            series.setdefault(name, []).append((r.flows, r.median, r.min, r.max))
-    return svg.lines(title, series, "flows", unit)
+def _facts(machine: dict) -> str:
+    return "".join(f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>"
+                   for name, value in machine.items())
 
 
-def _bars(rows: list[Row], title: str, unit: str, name) -> str:
-    return svg.bars(title, [(name(r), r.median, r.min, r.max) for r in rows if r.unit == unit], unit)
+def _budgets(rows: list[Row]) -> str:
+    """The table of what was promised, as far as these rows can say."""
+    found = budgets.judge(rows)
+    if not found:
+        return ""
+    lines = "".join(
+        f"<tr><td>{escape(each.text)}<td class=n>{escape(each.wanted)}<td class=n>{shown(each.row.median)}"
+        f" ({shown(each.row.min)} to {shown(each.row.max)})<td>{escape(each.row.unit)}"
+        f"<td class={each.verdict}>{each.verdict}</tr>" for each in found)
+    return ("<h2 id=budgets>Budgets</h2><p class=note>Judged by the median; in brackets the range of the runs.</p>"
+            "<table><thead><tr><th>what<th class=n>wanted<th class=n>measured<th>unit<th></tr></thead>"
+            f"{lines}</table>")
 
 
-# Where percentiles stand on a logarithmic axis: as far apart as the packets that exceed them are rare.
-PERCENTILES = {"p50": 2.0, "p90": 10.0, "p99": 100.0, "p99.9": 1000.0, "max": 10_000.0}
+def spread(row: Row) -> str:
+    """Half the range of the runs, in percent of the median."""
+    if row.runs < 2 or row.median == 0:
+        return ""
+    return f"±{(row.max - row.min) / abs(row.median) * 50:.0f} %"
 
 
-def _percentiles(rows: list[Row], title: str) -> str:
-    """Latencies of the first traffic among `rows`, whose modes end in a percentile."""
-    series: dict[str, list] = {}
-    same = [r for r in rows if (r.bytes, r.flows) == (rows[0].bytes, rows[0].flows)
-            and r.variant.split()[0] == rows[0].variant.split()[0]]
-    for r in same:
-        mode, _, name = r.mode.rpartition(" ")
-        load = r.variant.partition(" at ")[2]
-        line = " ".join(filter(None, (r.who, mode, load and f"at {load}")))
-        series.setdefault(line, []).append((PERCENTILES[name], r.median, r.min, r.max))
-    return svg.lines(title, series, "percentile", "us", {x: name for name, x in PERCENTILES.items()}, y_log=True)
+HEAD = (("who", ""), ("mode", ""), ("device", ""), ("bytes", ""), ("variant", ""), ("flows", "n"),
+        ("workers", "n"), ("median", "n"), ("min", "n"), ("max", "n"), ("spread", "n"), ("unit", ""),
+        ("runs", "n"), ("note", ""))
 
 
-def sections(rows: list[Row]) -> list[tuple[str, str, str]]:
-    """(heading, explanation, plot) of what the rows have."""
-    of = lambda *whats: [r for r in rows if r.what in whats]
-    others = [r for r in of("cost") if r.flows == 1_000_000 and "steered" not in r.variant and (r.who == "sluice" or r.mode == "5tswap")]
-    found = [
-        ("Cycles per packet against flows", "64-byte UDP over IPv4, established flows, both directions mixed; one core, "
-         "which also makes the packets. “own” is without testpmd rxonly on the same source.",
-         _against_flows(rows, "cycles/packet", "cycles per packet")),
-        ("Packets per CPU-second against flows", "The same runs.",
-         _against_flows(rows, "Mpps/CPU-second", "million packets per CPU-second")),
-        ("Sizes, families and protocols at 1 M flows", "Cycles per packet.",
-         _bars(others, "traffic", "cycles/packet", lambda r: f"{r.who} {r.mode} {r.variant} {r.bytes} B")),
-        ("Swaps", "From publishing a prepared snapshot until the slowest worker serves it, under full load.",
-         _bars(of("swap"), "swaps", "us", lambda r: f"{r.who} {r.mode} {r.variant}")),
-        ("Connections", "", _bars(of("connections"), "connections", "k connections/CPU-second",
-                                  lambda r: f"{r.who} {r.mode} {r.variant}")),
-        ("Workers", "Million packets per second of all workers, each with a packet source on its own core.",
-         _bars(of("rate of all workers"), "workers", "Mpps",
-               lambda r: f"{r.workers} worker{'s' * (r.workers > 1)} {r.flows:,} flows")),
-        ("Rate from a generator on another core", "Million packets per second, both directions together; without "
-         "loss, and at most. The generator can be the limit: see the notes of the figures.",
-         _bars(of("zero-loss rate", "maximum rate"), "rates", "Mpps",
-               lambda r: f"{r.who} {r.mode} {r.variant} {r.bytes} B {r.flows:,} {r.what.removesuffix(' rate')}")),
-        ("Latency", "From the generator through the device and back, at shares of the zero-loss rate of Sluice; "
-         "testpmd io is the way without a load balancer.", _percentiles(of("latency"), "latency")),
-        ("Waking", "Single packets through an idle worker that sleeps (adaptive) or never does (busy).",
-         _percentiles(of("wake-up latency"), "waking")),
-        ("Stages", "Cycles per packet in perf/pipeline_bench.",
-         _bars(of("stage"), "stages", "cycles", lambda r: f"{r.mode} {r.flows:,}")),
-    ]
-    return [section for section in found if section[2]]
+def _figures(rows: list[Row]) -> str:
+    """All rows, folded by what they are."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.what, []).append(row)
+    head = "".join(f"<th class={kind or 't'}>{name}" for name, kind in HEAD)
+    blocks = []
+    for what, members in groups.items():
+        lines = ""
+        for r in members:
+            cells = (r.who, r.mode, r.device, r.bytes, r.variant, f"{r.flows:,}", str(r.workers),
+                     shown(r.median), shown(r.min), shown(r.max), spread(r), r.unit, str(r.runs), r.note)
+            lines += "<tr>" + "".join(f"<td class={kind or 't'}>{escape(cell)}"
+                                      for cell, (_, kind) in zip(cells, HEAD)) + "</tr>"
+        blocks.append(f"<details><summary>{escape(what)} ({len(members)})</summary><div class=all><table>"
+                      f"<thead><tr>{head}</tr></thead>{lines}</table></div></details>")
+    return "".join(blocks)
 
 
 def html(machine: dict, rows: list[Row], has_profile: bool = False) -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
-    plots = "".join(f"<h2>{escape(head)}</h2><p class=note>{escape(why)}</p>{plot}"
-                    for head, why, plot in sections(rows))
-    head = ("what", "who", "mode", "device", "bytes", "variant", "flows", "median", "min", "max", "unit", "runs", "note")
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in (r.what, r.who, r.mode, r.device, r.bytes, r.variant))
-        + "".join(f"<td class=n>{escape(cell)}</td>" for cell in
-                  (f"{r.flows:,}", shown(r.median), shown(r.min), shown(r.max)))
-        + f"<td>{escape(r.unit)}</td><td class=n>{r.runs}</td><td>{escape(r.note)}</td></tr>" for r in rows)
-    link = f'<p><a href="{PROFILE}">CPU profile of the worker</a></p>' if has_profile else ""
-    return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Sluice: packet rates</title><style>{STYLE}</style>"
-            f"<h1>Sluice: packet rates</h1><p class=note>{escape(facts)}</p>{link}{plots}<h2>All figures</h2>"
-            f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table></html>\n")
+    made = sections.make(rows)
+    plots = "".join(f"<h2 id=s{number}>{escape(head)}</h2><p class=note>{escape(why)}</p>{plot}"
+                    for number, (head, why, plot) in enumerate(made))
+    index = "".join(f'<a href="#s{number}">{escape(head)}</a>' for number, (head, _, _) in enumerate(made))
+    profile = f'<a href="{PROFILE}">CPU profile of the worker</a>' if has_profile else ""
+    return (f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
+            f"content='width=device-width'><title>Sluice: packet rates</title><style>{STYLE}</style>"
+            f"<h1>Sluice: packet rates</h1><dl>{_facts(machine)}</dl><nav>{profile}{index}"
+            f'<a href="#figures">All figures</a></nav>{_budgets(rows)}{plots}'
+            f"<h2 id=figures>All figures</h2>{_figures(rows)}</html>\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 from sluicelab import hugepages
 from sluicelab.shell import LabError, binary
@@ -15,19 +16,28 @@ FLOWS = (10_000, 1_000_000)
 PAGES = 300  # for the tables of a million flows of both families
 HEADING = re.compile(r"^(?:(?P<family>IPv\d), )?(?P<flows>\d+) flows")
 PIPELINE_LINE = re.compile(r"^  (?P<name>.+?)\s+median\s+(?P<median>[\d.]+)\s+best\s+(?P<best>[\d.]+)$")
-FLOW_LINE = re.compile(r"^  (?P<name>.+?)\s+median\s+[\d.]+ ns\s+(?P<median>[\d.]+) cycles"
+FLOW_LINE = re.compile(r"^  (?P<name>.+?)\s+median\s+(?P<ns>[\d.]+) ns\s+(?P<median>[\d.]+) cycles"
                        r"\s+best\s+[\d.]+ ns\s+(?P<best>[\d.]+) cycles$")
 
 
-def parse(text: str) -> dict[tuple[str, int, str], tuple[float, float]]:
-    """A benchmark's output as {(family, flows, name): (median, best twentieth)} in cycles."""
-    found: dict[tuple[str, int, str], tuple[float, float]] = {}
+class Cost(NamedTuple):
+    """Cycles: the median of a run and its best twentieth; the median in nanoseconds where printed."""
+
+    median: float
+    best: float
+    ns: float | None = None
+
+
+def parse(text: str) -> dict[tuple[str, int, str], Cost]:
+    """A benchmark's output by (family, flows, name)."""
+    found: dict[tuple[str, int, str], Cost] = {}
     family, flows = "IPv4", 0
     for line in text.splitlines():
         if heading := HEADING.match(line):
             family, flows = heading["family"] or "IPv4", int(heading["flows"])
         elif match := FLOW_LINE.match(line) or PIPELINE_LINE.match(line):
-            found[family, flows, match["name"]] = (float(match["median"]), float(match["best"]))
+            ns = float(match["ns"]) if "ns" in match.groupdict() else None
+            found[family, flows, match["name"]] = Cost(float(match["median"]), float(match["best"]), ns)
     return found
 
 
@@ -44,10 +54,13 @@ def rows_of(bench: str, repeats: list[dict]) -> list[Row]:
     rows = []
     for key in repeats[0]:
         family, flows, name = key
-        best = min(each[key][1] for each in repeats)
-        rows.append(row([each[key][0] for each in repeats], "cycles", what="stage", who="sluice",
-                        device=bench, bytes="64" if bench == "pipeline_bench" else "", flows=flows,
-                        mode=name, workers=1, variant=family, note=f"best {best:.1f}"))
+        costs = [each[key] for each in repeats]
+        common = dict(what="stage", who="sluice", device=bench, flows=flows, mode=name, workers=1,
+                      bytes="64" if bench == "pipeline_bench" else "", variant=family)
+        rows.append(row([cost.median for cost in costs], "cycles",
+                        note=f"best {min(cost.best for cost in costs):.1f}", **common))
+        if costs[0].ns is not None:
+            rows.append(row([cost.ns for cost in costs], "ns", **common))
     return rows
 
 

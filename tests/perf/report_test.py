@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Tests of what perf/ works out from measurements: rows, comparison, report, parsing of benchmarks."""
 
+import re
 import sys
 import tempfile
 import unittest
@@ -11,7 +12,8 @@ sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
 from sluicelab.shell import LabError  # noqa: E402
 from sluiceperf import (  # noqa: E402
-    compare, connections, cost, profile, report, rows, stages, swaps, veth, veth_lab)
+    budgets, compare, connections, cost, profile, report, rows, sections, stages, svg,
+    swaps, veth, veth_lab)
 from sluiceperf.source import Traffic, read_status  # noqa: E402
 
 WHERE = {"device": "null+source", "bytes": "64", "flows": 1000, "variant": "udp4"}
@@ -118,13 +120,47 @@ class StagesTest(unittest.TestCase):
     def test_pipeline_bench(self):
         found = stages.parse("10000 flows (2 MB pages), 1048576 packets:\n"
                              "  rewrite (nat)                        median    50.6   best    48.6\n")
-        self.assertEqual(found, {("IPv4", 10_000, "rewrite (nat)"): (50.6, 48.6)})
+        self.assertEqual(found, {("IPv4", 10_000, "rewrite (nat)"): (50.6, 48.6, None)})
 
     def test_flow_bench(self):
         found = stages.parse("IPv6, 1000000 flows of 1048576: 148.0 bytes a flow, 2 MiB pages\n"
                              "  lookup, one by one                         median    75.0 ns    195 cycles"
                              "   best    61.0 ns    158 cycles\n")
-        self.assertEqual(found, {("IPv6", 1_000_000, "lookup, one by one"): (195, 158)})
+        self.assertEqual(found, {("IPv6", 1_000_000, "lookup, one by one"): (195, 158, 75)})
+
+
+    def test_rows_have_nanoseconds_where_the_benchmark_prints_them(self):
+        repeats = [{("IPv4", 10, "lookup"): stages.Cost(80.0, 70.0, 30.0)},
+                   {("IPv4", 10, "lookup"): stages.Cost(90.0, 75.0, 36.0)}]
+        self.assertEqual([(r.unit, r.median) for r in stages.rows_of("flow_bench", repeats)],
+                         [("cycles", 85), ("ns", 33)])
+
+
+class BudgetsTest(unittest.TestCase):
+    def verdicts(self, *made):
+        return {each.text: each.verdict for each in budgets.judge(list(made))}
+
+    def own(self, flows, values):
+        where = {**WHERE, "flows": flows}
+        return rows.row(values, "cycles/packet", what="own cost", who="sluice", mode="nat", workers=1, **where)
+
+    def test_only_what_was_measured_is_judged_by_its_median(self):
+        for values, verdict in (([100, 149, 900], "met"), ([10, 151, 152], "missed")):
+            found = self.verdicts(self.own(1_000_000, values))
+            self.assertEqual(list(found.values()), [verdict])
+
+    def test_growth_pairs_few_with_many_flows(self):
+        growth, = (each for each in budgets.judge([self.own(10_000, [100.0, 110.0, 120.0]),
+                                                   self.own(8_000_000, [220.0, 231.0, 240.0])])
+                   if "8 M" in each.text)
+        self.assertEqual((growth.verdict, growth.row.median), ("missed", 2.1))
+        self.assertEqual((growth.row.min, growth.row.max), (220 / 120, 240 / 100))
+
+    def test_one_lost_packet_in_one_run_is_missed(self):
+        lost = lambda values: rows.row(values, "packets lost", what="swap", who="sluice", mode="nat",
+                                       workers=1, **WHERE)
+        self.assertEqual(list(self.verdicts(lost([0.0, 0.0]), lost([0.0, 0.0, 1.0])).values()), ["missed"])
+        self.assertEqual(list(self.verdicts(lost([0.0, 0.0])).values()), ["met"])
 
 
 class SwapsTest(unittest.TestCase):
@@ -168,12 +204,43 @@ class VethTest(unittest.TestCase):
         self.assertTrue(all("not like for like" in r.note for r in made))
 
 
+class PlotsTest(unittest.TestCase):
+    def test_what_no_section_knows_is_drawn_as_bars(self):
+        made = sections.make([cost_row([2.0], what="new thing", unit="things/s")])
+        self.assertEqual([heading for heading, _, _ in made], ["New thing, things/s"])
+        self.assertIn("<rect", made[0][2])
+
+    def test_bars_are_as_long_as_their_values(self):
+        widths = re.findall(r'<rect [^>]*width="([0-9.]+)"', svg.bars("t", [("a", 10, 10, 10), ("b", 5, 4, 6)], "x"))
+        self.assertAlmostEqual(float(widths[0]) / float(widths[1]), 2, places=1)
+
+    def test_more_is_higher_on_both_kinds_of_axes(self):
+        for is_log in (False, True):
+            heights = re.findall(r'cy="([0-9.]+)"', svg.lines("t", {"a": [(1, 10, 9, 11), (10, 20, 19, 21)]},
+                                                             "x", "y", y_log=is_log))
+            self.assertGreater(float(heights[0]), float(heights[1]))
+
+    def test_labels_keep_apart_and_inside(self):
+        placed = svg._spread_out([280.0, 281.0, 282.0, 20.0], 17)
+        self.assertTrue(all(b - a >= 17 for a, b in zip(sorted(placed), sorted(placed)[1:])))
+        self.assertLessEqual(max(placed), svg.HEIGHT - svg.BOTTOM)
+        self.assertEqual(placed[3], 20)
+
+    def test_plots_survive_zeros(self):
+        self.assertIn("<rect", svg.bars("t", [("a", 0.0, 0.0, 0.0)], "x"))
+        self.assertIn("<circle", svg.ratios("t", [("a", 0.0, 0.0, 0.0)]))
+
+    def test_spread_is_half_the_range(self):
+        self.assertEqual(report.spread(cost_row([90.0, 100.0, 110.0])), "±10 %")
+        self.assertEqual(report.spread(cost_row([90.0])), "")
+
+
 class ReportTest(unittest.TestCase):
     def test_page_is_whole_and_escapes(self):
         page = report.html({"cpu": "<fast>"}, [cost_row([1, 2])])
         self.assertIn("&lt;fast&gt;", page)
         self.assertIn("<polyline", page)
-        for outside in ("http://", "https://", "src=", "<script", "href="):
+        for outside in ("http://", "https://", "src=", "<script", 'href="p'):
             self.assertNotIn(outside, page)
 
     def test_profile_is_linked_only_when_this_run_took_one(self):
@@ -185,7 +252,7 @@ class ReportTest(unittest.TestCase):
             self.assertEqual(Path(folder, profile.PAGE).read_text(), "profile")
             profile_page.unlink()
             report.write(Path(folder), {}, [cost_row([1])], Path(scratch))
-            self.assertNotIn("href=", page.read_text())
+            self.assertNotIn(profile.PAGE, page.read_text())
             self.assertFalse(Path(folder, profile.PAGE).exists())
 
 
