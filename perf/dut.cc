@@ -3,8 +3,10 @@
 // with one JSON line each:
 //   stats          counters now
 //   swaps N HZ     publishes N prepared snapshots, HZ a second: delays until acknowledged
+//   churn PHASE [FLOOD]   what the churn source does: pause, fill, churn or ping; FLOOD of 32
+//                  packets of clients are SYNs that nobody answers
 //   quit
-// With --source the devices are null ports and FlowSource is on them.
+// With --source the devices are null ports and FlowSource is on them; with --churn ChurnSource.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -16,7 +18,9 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/engine.h"
 #include "nic/dpdk_port_set.h"
+#include "perf/churn_source.h"
 #include "perf/dut_snapshot.h"
+#include "perf/dut_swaps.h"
 #include "perf/flow_source.h"
 #include "perf/line_server.h"
 
@@ -34,6 +38,7 @@ struct DutOptions {
   DutNet net;
   dataplane::Idle idle = dataplane::Idle::busy;
   std::string source;
+  std::string churn;
 };
 
 [[noreturn]] void die(const std::string& message) {
@@ -51,6 +56,27 @@ void checked(const Status& status) {
   if (!status) die(status.error().message);
 }
 
+constexpr std::array<std::string_view, 4> churn_phase_names = {"pause", "fill", "churn", "ping"};
+
+constexpr std::pair<const char*, Counter ChurnCounters::*> churn_counter_names[] = {
+    {"live", &ChurnCounters::live},
+    {"started", &ChurnCounters::started},
+    {"opened", &ChurnCounters::opened},
+    {"completed", &ChurnCounters::completed},
+    {"failed", &ChurnCounters::failed},
+    {"flooded", &ChurnCounters::flooded},
+    {"flood_passed", &ChurnCounters::flood_passed},
+    {"pings", &ChurnCounters::pings},
+    {"pongs", &ChurnCounters::pongs},
+    {"packets", &ChurnCounters::packets},
+    {"seen", &ChurnCounters::seen},
+    {"wrong", &ChurnCounters::wrong},
+    {"late", &ChurnCounters::late},
+    {"mixed", &ChurnCounters::mixed},
+    {"resets", &ChurnCounters::resets},
+    {"cycles", &ChurnCounters::cycles},
+};
+
 std::vector<uint64_t> snat_ports() {
   std::vector<uint64_t> set(1024, ~uint64_t{0});
   std::fill_n(set.begin(), 1024 / 64, 0);
@@ -67,7 +93,9 @@ class Dut {
     engine.idle = options_.idle;
     engine.snat_ports = snat_ports();
     engine_ = checked(dataplane::Engine::create(engine, *ports_));
-    checked(engine_->start(snapshots_.next(50)));
+    // Flows of a churn source show from the first snapshot on which one decided them.
+    checked(engine_->start(churn_ ? snapshots_.next_marked() : snapshots_.next(50)));
+    swaps_ = std::make_unique<SwapRun>(*engine_, snapshots_);
   }
 
   ~Dut() {
@@ -105,6 +133,14 @@ class Dut {
       ports.push_back({"port" + std::to_string(i), options_.devices[i], 0});
     }
     ports_ = checked(nic::PortSet::open(ports, static_cast<unsigned>(lcores_.size())));
+    if (!options_.churn.empty()) {
+      calibrate_clock();
+      churn_ = std::make_unique<ChurnSource>(checked(ChurnSource::parse_options(options_.churn)));
+      const auto& queues = nic::dpdk_ports(*ports_).worker_ports(0).rx;
+      std::array<uint16_t, 2> ethdevs{};
+      for (const nic::RxQueue& queue : queues) ethdevs.at(queue.port) = queue.device.ethdev;
+      checked(churn_->attach(ethdevs));
+    }
     if (options_.source.empty()) return;
     SourceOptions source = checked(FlowSource::parse_options(options_.source));
     for (const nic::RxQueue& queue : nic::dpdk_ports(*ports_).worker_ports(0).rx) {
@@ -122,10 +158,23 @@ class Dut {
   Json answer(const std::string& line) {
     std::istringstream words(line);
     std::string verb;
-    uint32_t count = 0, per_second = 0;
-    words >> verb >> count >> per_second;
+    words >> verb;
     if (verb == "stats") return stats();
-    if (verb == "swaps" && count > 0 && per_second > 0) return swaps(count, per_second);
+    uint32_t count = 0, per_second = 0;
+    if (verb == "swaps" && words >> count >> per_second && count > 0 && per_second > 0) {
+      return swaps_->run(count, per_second);
+    }
+    std::string phase;
+    if (verb == "churn" && churn_ && words >> phase) {
+      const auto found = std::ranges::find(churn_phase_names, phase);
+      if (found != churn_phase_names.end()) {
+        uint32_t flood = 0;
+        words >> flood;  // 0 when it is not there
+        churn_->set_phase(static_cast<ChurnPhase>(found - churn_phase_names.begin()),
+                          std::min(flood, 31u));
+        return stats();
+      }
+    }
     return {{"error", "unknown command: " + line}};
   }
 
@@ -147,61 +196,16 @@ class Dut {
            {"idle_cycles", counters.idle_cycles.get()},
            {"verdicts", verdicts}});
     }
-    return {{"workers", workers}, {"tsc_hz", cycles_per_second()}};
+    return {{"workers", workers}, {"tsc_hz", cycles_per_second()}, {"churn", churn_stats()}};
   }
 
-  uint64_t slowest_acknowledgement_ns(uint64_t revision) const {
-    uint64_t slowest = 0;
-    for (unsigned i = 0; i < engine_->worker_count(); ++i) {
-      const auto acknowledged = engine_->acknowledgement(i);
-      if (acknowledged.revision < revision) return 0;
-      slowest = std::max(slowest, acknowledged.at_ns);
-    }
-    return slowest;
-  }
-
-  /// Microseconds from publish() to the slowest worker's acknowledgement, one per swap.
-  Json swaps(uint32_t count, uint32_t per_second) {
-    std::vector<std::shared_ptr<const model::Snapshot>> prepared;
-    std::vector<double> compile_us, delays_us;
-    constexpr size_t prepared_ahead = 64;
-    uint64_t due_ns = monotonic_ns_now();
-    const uint64_t began_ns = due_ns;
-    uint64_t late = 0, timeouts = 0;
-    for (uint32_t i = 0; i < count; ++i) {
-      if (prepared.empty()) {
-        for (size_t n = 0; n < prepared_ahead; ++n) {
-          const uint64_t begin = monotonic_ns_now();
-          prepared.push_back(snapshots_.next(static_cast<uint32_t>(5 + n % 90)));
-          compile_us.push_back(static_cast<double>(monotonic_ns_now() - begin) / 1e3);
-        }
-        std::ranges::reverse(prepared);
-        due_ns = monotonic_ns_now();
-      }
-      due_ns += 1'000'000'000 / per_second;
-      while (monotonic_ns_now() < due_ns) {
-      }
-      auto next = std::move(prepared.back());
-      prepared.pop_back();
-      const uint64_t revision = next->revision;
-      const uint64_t published_ns = monotonic_ns_now();
-      engine_->publish(std::move(next));
-      uint64_t at_ns = 0;
-      while ((at_ns = slowest_acknowledgement_ns(revision)) == 0) {
-        if (monotonic_ns_now() > published_ns + 2'000'000'000) break;
-      }
-      timeouts += at_ns == 0;
-      delays_us.push_back(at_ns > published_ns ? static_cast<double>(at_ns - published_ns) / 1e3
-                                               : 0.0);
-      engine_->reclaim();
-      late += monotonic_ns_now() > due_ns + 1'000'000'000 / per_second;
-    }
-    const double seconds = static_cast<double>(monotonic_ns_now() - began_ns) / 1e9;
-    return {{"delays_us", delays_us},
-            {"prepare_us", compile_us},
-            {"late", late},
-            {"timeouts", timeouts},
-            {"seconds", seconds}};
+  Json churn_stats() const {
+    if (!churn_) return nullptr;
+    const ChurnCounters& counters = churn_->counters();
+    Json counts = Json::object();
+    for (const auto& [name, counter] : churn_counter_names)
+      counts[name] = (counters.*counter).get();
+    return counts;
   }
 
   DutOptions options_;
@@ -209,7 +213,9 @@ class Dut {
   std::vector<unsigned> lcores_;
   std::unique_ptr<nic::PortSet> ports_;
   std::unique_ptr<FlowSource> source_;
+  std::unique_ptr<ChurnSource> churn_;
   std::unique_ptr<dataplane::Engine> engine_;
+  std::unique_ptr<SwapRun> swaps_;
 };
 
 }  // namespace
@@ -230,7 +236,9 @@ int main(int argc, char** argv) {
   app.add_option("--family", family)->check(CLI::IsMember({"4", "6"}));
   app.add_option("--proto", protocol)->check(CLI::IsMember({"udp", "tcp"}));
   app.add_option("--idle", idle)->check(CLI::IsMember({"busy", "adaptive"}));
-  app.add_option("--source", options.source, "options of FlowSource");
+  app.add_option("--ending-ticks", options.net.ending_ticks, "timeout of ending flows, in 100 ms");
+  auto* source = app.add_option("--source", options.source, "options of FlowSource");
+  app.add_option("--churn", options.churn, "options of ChurnSource; one worker")->excludes(source);
   CLI11_PARSE(app, argc, argv);
   options.net.family = family == "4" ? sluice::Family::v4 : sluice::Family::v6;
   options.net.protocol = protocol == "udp" ? sluice::protocol_udp : sluice::protocol_tcp;

@@ -38,6 +38,9 @@ DutSnapshots::DutSnapshots(const DutNet& net) : net_(net) {
   for (size_t i = 0; i < snapshot_.decision_key.bytes.size(); ++i) {
     snapshot_.decision_key.bytes[i] = static_cast<uint8_t>(7 * i + 1);
   }
+  if (net_.ending_ticks > 0) {
+    snapshot_.timeouts.tcp_closing = snapshot_.timeouts.tcp_closed = net_.ending_ticks;
+  }
   add_port(0, 0x01);
   add_port(1, 0x11);
   add_backends();
@@ -49,7 +52,13 @@ void DutSnapshots::add_port(unsigned id, uint8_t mac_last) {
   model::Port& port = snapshot_.ports[id];
   port.present = true;
   port.mac.bytes = {0x02, 0, 0, 0, 0, mac_last};
-  for (uint32_t host = 1; host <= snat_addresses; ++host) {
+  set_snat_addresses(port, 1, 1);
+}
+
+void DutSnapshots::set_snat_addresses(model::Port& port, uint32_t first, uint32_t step) {
+  port.snat_v4.clear();
+  port.snat_v6.clear();
+  for (uint32_t host = first; host <= snat_addresses; host += step) {
     port.snat_v4.push_back(address(Family::v4, 2, host).v4_raw());
     port.snat_v6.push_back(address_v6(2, host));
   }
@@ -110,6 +119,19 @@ std::shared_ptr<const model::Snapshot> DutSnapshots::next(uint32_t share) {
     rule.slots = slots;
   }
   return std::make_shared<const model::Snapshot>(snapshot_);
+}
+
+std::shared_ptr<const model::Snapshot> DutSnapshots::next_marked() {
+  const uint64_t revision = snapshot_.revision + 1;
+  const bool odd = revision % 2 == 1;
+  for (model::Backend& backend : snapshot_.backends) {
+    backend.next_hop.destination.bytes[2] = static_cast<uint8_t>(revision >> 8);
+    backend.next_hop.destination.bytes[3] = static_cast<uint8_t>(revision);
+  }
+  for (model::Port& port : snapshot_.ports) {
+    if (port.present) set_snat_addresses(port, odd ? 1 : 2, 2);
+  }
+  return next(odd ? 100 : 0);
 }
 
 }  // namespace sluice::perf

@@ -66,9 +66,17 @@ BUDGETS = (
     Budget("conntrack lookup in batches, 1 M random flows", AT_MOST, 35,
            _only(what="stage", mode="lookup, batches of 32 with prefetch", unit="ns", variant="IPv4",
                  flows=MILLION)),
-    Budget("swap under load: acknowledged, p99", AT_MOST, 1000, _only(what="swap", mode="acknowledged p99")),
+    Budget("new TCP connections beside 1 M live ones, thousands a CPU-second", AT_LEAST, 1000,
+           _only(what="connections", mode="churn, 8 packets", flows=MILLION, variant="tcp4, table 48% full",
+                 unit="k connections/CPU-second")),
+    Budget("swap under load: acknowledged, p99, while the worker has its core", AT_MOST, 1000,
+           _only(what="swap", mode="acknowledged p99, core kept")),
     Budget("swaps under load: packets lost", AT_MOST, 0, _worst(what="swap", unit="packets lost")),
-    Budget("swaps under load: flows broken", AT_MOST, 0, _worst(what="swap", unit="flows broken")),
+    Budget("swaps under load: connections broken", AT_MOST, 0, _worst(what="swap", unit="connections broken")),
+    Budget("swaps under load: mixed reads", AT_MOST, 0, _worst(what="swap", unit="mixed reads")),
+    *(Budget(f"compiling {size}: {mode}", AT_MOST, limit, _only(what="compile", mode=mode, variant=size))
+      for size in ("1000 listeners, 100 pools x 100", "1000 listeners, 655 pools x 100")
+      for mode, limit in (("all tables new", 200), ("one weight", 5))),
 )
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from .rows import Row, shown
 
-BETTER_DOWN = ("cycles", "us", "ns", "MB", "packets lost", "%")
+BETTER_UP = ("pps", "/s", "-second", "ratio", "complete")  # how such units end
+
+
+def more_is_better(unit: str) -> bool:
+    """Rates, ratios and shares of what succeeded; everything else is a cost, a delay or a loss."""
+    return unit.endswith(BETTER_UP)
 
 
 def verdict(before: Row, after: Row) -> str:
@@ -12,8 +17,7 @@ def verdict(before: Row, after: Row) -> str:
     if after.min <= before.max and before.min <= after.max:
         return "within the spread"
     lower = after.median < before.median
-    down_is_better = any(word in after.unit for word in BETTER_DOWN)
-    return "better" if lower == down_is_better else "worse"
+    return "worse" if lower == more_is_better(after.unit) else "better"
 
 
 def compare(before: list[Row], after: list[Row]) -> list[tuple]:

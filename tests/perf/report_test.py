@@ -12,8 +12,7 @@ sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
 from sluicelab.shell import LabError  # noqa: E402
 from sluiceperf import (  # noqa: E402
-    budgets, compare, connections, cost, profile, report, rows, sections, stages, svg,
-    swaps, veth, veth_lab)
+    budgets, compare, cost, profile, report, rows, sections, stages, svg, veth, veth_lab)
 from sluiceperf.source import Traffic, read_status  # noqa: E402
 
 WHERE = {"device": "null+source", "bytes": "64", "flows": 1000, "variant": "udp4"}
@@ -110,6 +109,10 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(self.verdict([100, 120], [80, 90]), "better")
         self.assertEqual(self.verdict([100, 120], [130, 140]), "worse")
         self.assertEqual(self.verdict([10, 11], [20, 21], "Mpps/CPU-second"), "better")
+        for unit in ("k connections/CPU-second", "calls/s", "Mpps", "ratio", "% of connections complete"):
+            self.assertEqual(self.verdict([10, 11], [20, 21], unit), "better", unit)
+        for unit in ("ns", "ms", "us", "MB", "packets lost", "ns/packet", "% of swaps"):
+            self.assertEqual(self.verdict([10, 11], [20, 21], unit), "worse", unit)
 
     def test_only_common_rows_are_compared(self):
         lines = compare.compare([cost_row([100])], [cost_row([50]), cost_row([1], who="ovs-dpdk")])
@@ -161,24 +164,6 @@ class BudgetsTest(unittest.TestCase):
                                        workers=1, **WHERE)
         self.assertEqual(list(self.verdicts(lost([0.0, 0.0]), lost([0.0, 0.0, 1.0])).values()), ["missed"])
         self.assertEqual(list(self.verdicts(lost([0.0, 0.0])).values()), ["met"])
-
-
-class SwapsTest(unittest.TestCase):
-    def test_percentiles_and_losses(self):
-        answer = {"delays_us": [float(n) for n in range(1, 101)], "lost": 3, "broken": 0, "prepare_us": [7.0]}
-        found = {(r.mode, r.unit): r.median for r in swaps.rows_of([answer], who="sluice", workers=1, **WHERE)}
-        self.assertEqual(found["acknowledged p99", "us"], 99)
-        self.assertEqual(found["nat", "packets lost"], 3)
-
-
-class ConnectionsTest(unittest.TestCase):
-    def test_cost_is_the_slope_inside_each_window(self):
-        # 100 ns each up to 70 % of 1,000, then 300 ns each
-        samples = [(n, 100 * n if n <= 700 else 70_000 + 300 * (n - 700)) for n in range(0, 1000, 10)]
-        self.assertEqual(connections.windows(samples, 1000), {0.1: 100, 0.5: 100, 0.9: 300})
-
-    def test_a_window_without_samples_is_left_out(self):
-        self.assertEqual(connections.windows([(0, 0), (950, 5)], 1000), {})
 
 
 class VethTest(unittest.TestCase):
