@@ -7,6 +7,8 @@ import shutil
 from html import escape
 from pathlib import Path
 
+from sluicelab.shell import LabError
+
 from . import budgets, sections
 from .profile import PAGE as PROFILE
 from .rows import Row, from_dicts, shown, to_dicts
@@ -48,7 +50,11 @@ def write(folder: Path, machine: dict, rows: list[Row], scratch: Path) -> Path:
 
 def load(path: Path) -> list[Row]:
     """The rows of a report.json, or of the folder that holds one."""
-    return from_dicts(json.loads((path / "report.json" if path.is_dir() else path).read_text()))
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        return from_dicts(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise LabError(f"{file} is not a report of perf/run: {error}") from error
 
 
 def _facts(machine: dict) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 
 @dataclass
@@ -63,15 +63,30 @@ def shown(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def merged(reports: list[list[Row]]) -> list[Row]:
+    """One row for each figure of several reports: the median of their medians, the range of all."""
+    groups: dict[tuple, list[Row]] = {}
+    for report in reports:
+        for each in report:
+            groups.setdefault(each.key(), []).append(each)
+    return [replace(same[-1], runs=sum(r.runs for r in same),
+                    median=statistics.median(r.median for r in same),
+                    min=min(r.min for r in same), max=max(r.max for r in same))
+            for same in groups.values()]
+
+
+def aligned(lines: list[tuple[str, ...]], right: set[int]) -> str:
+    """Columns side by side; those in `right` end together."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.rjust(w) if i in right else cell.ljust(w)
+                  for i, (cell, w) in enumerate(zip(line, widths))).rstrip() for line in lines)
+
+
 def table(rows: list[Row]) -> str:
     """The rows as aligned text."""
     head = ("what", "who", "mode", "device", "bytes", "variant", "flows", "workers",
             "median", "min", "max", "unit", "runs")
-    lines = [head] + [
-        (r.what, r.who, r.mode, r.device, r.bytes, r.variant, f"{r.flows:,}", str(r.workers),
-         shown(r.median), shown(r.min), shown(r.max), r.unit, str(r.runs)) for r in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    right = {6, 7, 8, 9, 10, 12}
-    return "\n".join(
-        "  ".join(cell.rjust(w) if i in right else cell.ljust(w)
-                  for i, (cell, w) in enumerate(zip(line, widths))).rstrip() for line in lines)
+    lines = [(r.what, r.who, r.mode, r.device, r.bytes, r.variant, f"{r.flows:,}", str(r.workers),
+              shown(r.median), shown(r.min), shown(r.max), r.unit, str(r.runs)) for r in rows]
+    return aligned([head, *lines], {6, 7, 8, 9, 10, 12})

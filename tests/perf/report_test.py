@@ -12,7 +12,8 @@ sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
 from sluicelab.shell import LabError  # noqa: E402
 from sluiceperf import (  # noqa: E402
-    budgets, compare, cost, profile, report, rows, sections, stages, svg, veth, veth_lab)
+    budgets, compare, compare_command, cost, profile, report, rows, sections, stages,
+    svg, veth, veth_lab)
 from sluiceperf.source import Traffic, read_status  # noqa: E402
 
 WHERE = {"device": "null+source", "bytes": "64", "flows": 1000, "variant": "udp4"}
@@ -105,18 +106,56 @@ class CompareTest(unittest.TestCase):
     def test_overlapping_spreads_say_nothing(self):
         self.assertEqual(self.verdict([100, 120], [110, 130]), "within the spread")
 
-    def test_fewer_cycles_and_more_packets_are_better(self):
-        self.assertEqual(self.verdict([100, 120], [80, 90]), "better")
-        self.assertEqual(self.verdict([100, 120], [130, 140]), "worse")
-        self.assertEqual(self.verdict([10, 11], [20, 21], "Mpps/CPU-second"), "better")
-        for unit in ("k connections/CPU-second", "calls/s", "Mpps", "ratio", "% of connections complete"):
-            self.assertEqual(self.verdict([10, 11], [20, 21], unit), "better", unit)
-        for unit in ("ns", "ms", "us", "MB", "packets lost", "ns/packet", "% of swaps"):
-            self.assertEqual(self.verdict([10, 11], [20, 21], unit), "worse", unit)
+    def test_which_way_is_better(self):
+        for unit in ("cycles/packet", "cycles", "ns", "us", "ms", "MB", "packets lost", "flows broken",
+                     "ns/packet", "ns/connection", "% of swaps"):
+            self.assertEqual(self.verdict([100, 110, 120], [80, 85, 90], unit), "better", unit)
+            self.assertEqual(self.verdict([100, 110, 120], [130, 135, 140], unit), "worse", unit)
+        for unit in ("Mpps", "Mpps/CPU-second", "k connections/CPU-second", "calls/s", "ratio",
+                     "% of connections complete"):
+            self.assertEqual(self.verdict([10, 11, 12], [20, 21, 22], unit), "better", unit)
+            self.assertEqual(self.verdict([10, 11, 12], [7, 8, 9], unit), "worse", unit)
 
-    def test_only_common_rows_are_compared(self):
-        lines = compare.compare([cost_row([100])], [cost_row([50]), cost_row([1], who="ovs-dpdk")])
-        self.assertEqual([line[5] for line in lines], ["-50.0 %"])
+    def test_few_runs_differ_by_chance(self):
+        self.assertEqual(self.verdict([100], [50]), "too few runs")
+        self.assertEqual(self.verdict([100, 101], [50, 51]), "too few runs")
+        self.assertEqual(self.verdict([0], [0]), "within the spread")
+        self.assertEqual(compare.chance(3, 3), 0.1)
+
+    def test_text_shows_what_is_beyond_the_spread_and_counts_the_rest(self):
+        before = [cost_row([100, 101, 102]), cost_row([10, 12], mode="io"), cost_row([1, 1], mode="old")]
+        after = [cost_row([50, 51, 52]), cost_row([11, 13], mode="io"), cost_row([1], who="ovs-dpdk")]
+        shown = compare.text(before, after)
+        self.assertIn("-49.5 %", shown)
+        self.assertNotIn("sluice io", shown)
+        self.assertIn("1 better, 1 within the spread; 2 in one report only", shown)
+        self.assertIn("sluice io", compare.text(before, after, shows_all=True))
+
+    def test_from_nothing_is_no_percentage(self):
+        change, = compare.compare([cost_row([0, 0, 0])], [cost_row([1, 2, 3])])
+        self.assertEqual((change.percent, change.verdict), ("from 0", "worse"))
+
+    def test_reports_of_single_runs_become_one(self):
+        made, other = rows.merged([[cost_row([3.0]), cost_row([7.0], mode="io")], [cost_row([1.0])],
+                                   [cost_row([8.0])]])
+        self.assertEqual((made.median, made.min, made.max, made.runs), (3, 1, 8, 3))
+        self.assertEqual((other.mode, other.runs), ("io", 1))
+
+    def test_what_is_no_report_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "report.json")
+            for text in ("", "[1]", '[{"what": 1}]', "{}x"):
+                file.write_text(text)
+                with self.assertRaisesRegex(LabError, "report.json is not a report"):
+                    report.load(file)
+            with self.assertRaisesRegex(LabError, "is not a report"):
+                report.load(Path(folder, "none"))
+
+    def test_a_report_and_a_commit_are_not_compared(self):
+        with tempfile.TemporaryDirectory() as folder:
+            report.write(Path(folder), {}, [cost_row([1.0])], Path(folder, "scratch"))
+            with self.assertRaisesRegex(LabError, "not one with the other"):
+                compare_command.sides(compare_command.parse([folder, "HEAD"]))
 
 
 class StagesTest(unittest.TestCase):
