@@ -10,62 +10,17 @@
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
 
 #include "ctrl/compile/compile.h"
-#include "dataplane/base/byte_order.h"
+#include "perf/compile_config.h"
 
-namespace sluice::ctrl {
+namespace sluice::perf {
 namespace {
 
+using ctrl::Config;
+using ctrl::Observed;
+using ctrl::Registry;
 using SnapshotPtr = std::shared_ptr<const model::Snapshot>;
-
-struct Size {
-  uint32_t listeners = 0;
-  uint32_t pools = 0;
-  uint32_t backends = 0;  // of each pool
-};
-
-/// Each listener has a route that splits 95 : 5 between two pools.
-Config make_config(const Size& size) {
-  Config config;
-  uint32_t address = 0x0b00'0000;
-  for (uint32_t p = 0; p < size.pools; ++p) {
-    PoolConfig pool;
-    pool.name = "pool-" + std::to_string(p);
-    pool.health.type = HealthType::tcp;
-    for (uint32_t b = 0; b < size.backends; ++b) {
-      pool.backends.push_back(
-          {.address = IpAddress::from_v4_raw(swap32(address++)), .port = 8080, .zone = ""});
-    }
-    config.pools.push_back(std::move(pool));
-  }
-  for (uint32_t l = 0; l < size.listeners; ++l) {
-    const std::string name = "listener-" + std::to_string(l);
-    config.listeners.push_back({.name = name,
-                                .address = IpAddress::from_v4_raw(swap32(0x0a00'0000 + l)),
-                                .port_first = 80,
-                                .port_last = 80});
-    const uint32_t base = l % size.pools, canary = (l + 1) % size.pools;
-    RuleConfig rule{.sources = {}, .backends = {{config.pools[base].name, 95}}};
-    if (canary != base) rule.backends.push_back({config.pools[canary].name, 5});
-    config.routes.push_back({.name = "route-" + name, .listeners = {name}, .rules = {rule}});
-  }
-  return config;
-}
-
-Observed observe(const Config& config) {
-  Observed observed;
-  observed.ports.resize(1);
-  observed.ports[0].present = true;
-  for (const PoolConfig& pool : config.pools) {
-    for (const BackendConfig& backend : pool.backends) {
-      observed.next_hops[backend.address] = {.resolved = true, .port = 0, .destination = {}};
-    }
-  }
-  return observed;
-}
 
 /// CPU time of this thread: what else the machine does is no matter.
 double cpu_ms() {
@@ -81,7 +36,8 @@ size_t allocated_bytes() {
 
 class Bench {
  public:
-  explicit Bench(const Size& size) : config_(make_config(size)), observed_(observe(config_)) {}
+  explicit Bench(const ConfigSize& size)
+      : config_(make_config(size)), observed_(observe(config_)) {}
 
   void run() {
     Registry registry;
@@ -93,12 +49,12 @@ class Bench {
     set_weight(config_.routes[0], 1 + before % 90);
     const SnapshotPtr weight = measure("weight", registry, full);
     report_["weight_bytes"] = allocated_bytes() - bytes;
-    const PoolConfig& pool = config_.pools[0];
-    const BackendConfig& backend = pool.backends[0];
+    const ctrl::PoolConfig& pool = config_.pools[0];
+    const ctrl::BackendConfig& backend = pool.backends[0];
     observed_.down.insert({pool.name, {backend.address, backend.port}});
     const SnapshotPtr down = measure("down", registry, weight);
     observed_.down.clear();
-    for (RouteConfig& route : config_.routes) {
+    for (ctrl::RouteConfig& route : config_.routes) {
       set_weight(route, 1 + (route.rules[0].backends[0].weight + 7) % 90);
     }
     measure("weights", registry, down);
@@ -107,7 +63,7 @@ class Bench {
   const nlohmann::json& report() const { return report_; }
 
  private:
-  static void set_weight(RouteConfig& route, uint32_t weight) {
+  static void set_weight(ctrl::RouteConfig& route, uint32_t weight) {
     route.rules[0].backends[0].weight = weight;
   }
 
@@ -138,10 +94,10 @@ uint32_t number(const char* text, uint32_t max) {
 }
 
 }  // namespace
-}  // namespace sluice::ctrl
+}  // namespace sluice::perf
 
 int main(int argc, char** argv) {
-  using namespace sluice::ctrl;
+  using namespace sluice::perf;
   if (argc != 5) {
     std::cerr << "usage: compile_bench RUNS LISTENERS POOLS BACKENDS\n";
     return 2;

@@ -26,6 +26,16 @@ class Samples {
                 values_[values_.size() / 20]);
   }
 
+  /// The same with nanoseconds, as flow_bench prints them. The clock is calibrated.
+  void print_with_ns(const char* what) {
+    if (values_.empty()) return;
+    std::ranges::sort(values_);
+    const double ns = 1e9 / static_cast<double>(cycles_per_second());
+    const double median = values_[values_.size() / 2], best = values_[values_.size() / 20];
+    std::printf("  %-42s median %7.1f ns %6.0f cycles   best %7.1f ns %6.0f cycles\n", what,
+                median * ns, median, best * ns, best);
+  }
+
  private:
   std::vector<double> values_;
 };

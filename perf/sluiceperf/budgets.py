@@ -69,6 +69,8 @@ BUDGETS = (
     Budget("new TCP connections beside 1 M live ones, thousands a CPU-second", AT_LEAST, 1000,
            _only(what="connections", mode="churn, 8 packets", flows=MILLION, variant="tcp4, table 48% full",
                  unit="k connections/CPU-second")),
+    Budget("Maglev table of 1,000 backends, 131,071 slots: ns to build", AT_MOST, 2_000_000,
+           _only(what="stage", mode="Maglev table, 1,000 backends", unit="ns")),
     Budget("swap under load: acknowledged, p99, while the worker has its core", AT_MOST, 1000,
            _only(what="swap", mode="acknowledged p99, core kept")),
     Budget("swaps under load: packets lost", AT_MOST, 0, _worst(what="swap", unit="packets lost")),

@@ -171,6 +171,15 @@ class StagesTest(unittest.TestCase):
         self.assertEqual(found, {("IPv6", 1_000_000, "lookup, one by one"): (195, 158, 75)})
 
 
+    def test_instructions_are_per_operation(self):
+        found = stages.parse_counts("collect_a 4 parse\ncollect_b 2 arm a timer\n",
+                                    "PROGRAM TOTALS\n 1,000 (90.0%)  ???:collect_a\n   300 ( 9.0%)  x.cc:collect_b [y]\n")
+        self.assertEqual(found, {"parse": 250, "arm a timer": 150})
+
+    def test_a_step_that_was_not_counted_is_an_error(self):
+        with self.assertRaisesRegex(LabError, "collect_b"):
+            stages.parse_counts("collect_a 4 parse\ncollect_b 2 b\n", "1,000 (90.0%)  ???:collect_a\n")
+
     def test_rows_have_nanoseconds_where_the_benchmark_prints_them(self):
         repeats = [{("IPv4", 10, "lookup"): stages.Cost(80.0, 70.0, 30.0)},
                    {("IPv4", 10, "lookup"): stages.Cost(90.0, 75.0, 36.0)}]
