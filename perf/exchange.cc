@@ -213,6 +213,8 @@ void Exchange::flush(unsigned port, bool keeps, TrialResult& result) {
   const auto left = static_cast<uint16_t>(side.waiting_count - taken);
   std::copy_n(side.waiting.begin() + taken, left, side.waiting.begin());
   side.waiting_count = left;
+  ++result.bursts;
+  result.blocked += left > 0 ? 1 : 0;
   if (keeps) return;
   result.refused += left;
   // From the last one on, so that numbers of one flow go back in order.

@@ -25,12 +25,13 @@ struct Trial {
 };
 
 struct TrialResult {
-  double seconds = 0;           // of sending
-  uint64_t sent = 0;            // taken by the devices
-  uint64_t refused = 0;         // found the device's ring full: as lost as what vanished behind it
-  uint64_t skipped = 0;         // never built: the generator itself was late
-  uint64_t received = 0;        // good and late ones
-  uint64_t longest_gap_ns = 0;  // between two rounds of the generator
+  double seconds = 0;    // of sending
+  uint64_t sent = 0;     // taken by the devices
+  uint64_t refused = 0;  // found the device's ring full: as lost as what vanished behind it
+  uint64_t bursts = 0, blocked = 0;  // tries to send; of them: met a full ring
+  uint64_t skipped = 0;              // never built: the generator itself was late
+  uint64_t received = 0;             // good and late ones
+  uint64_t longest_gap_ns = 0;       // between two rounds of the generator
   std::array<uint64_t, arrival_names.size()> arrivals{};  // by Arrival
   Histogram latency_ns;
 

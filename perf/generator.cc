@@ -51,6 +51,8 @@ Json described(const TrialResult& result) {
           {"sent", result.sent},
           {"refused", result.refused},
           {"skipped", result.skipped},
+          {"bursts", result.bursts},
+          {"blocked", result.blocked},
           {"received", result.received},
           {"late", result.arrivals[static_cast<size_t>(Arrival::late)]},
           {"wrong", wrong},

@@ -21,6 +21,7 @@ from .search import zero_loss
 from .source import Traffic
 
 MILLION = 1_000_000
+BLOCKED = 0.1  # a generator that waits for the device more often is not the limit
 HEADROOM = 1.05  # the search begins so far above the fastest rate
 
 
@@ -50,26 +51,21 @@ class Sample:
     zero_loss: float
     trials: int
     disturbed: int
-    busy: float | None = None  # share of the worker's cycles at the maximum, where it is known
+    blocked: float  # share of the generator's bursts at the maximum that met a full ring
     core_round_trip_ns: list[float] = field(default_factory=list)
 
 
 def measure(rig: Rig, seconds: float, resolution: float) -> Sample:
     round_trips = rig.core_round_trip_ns()
     tids, pid = rig.worker_threads(), rig.device.pid
-    cycles = rig.device.cycles() if isinstance(rig.device, MemifSluice) else None
     cpu_ns = machine.cpu_ns(pid, tids)
     fastest = rig.trial(0, seconds)
     used_ns = machine.cpu_ns(pid, tids) - cpu_ns
-    busy = None
-    if cycles:
-        now = rig.device.cycles()
-        busy = (now[0] - cycles[0]) / max(1, now[1] - cycles[1])
     if fastest.forwarded == 0:
         raise LabError(f"{rig.device.name} carried no packets: {rig.device.last_words()}")
     found = zero_loss(lambda rate: rig.trial(rate, seconds), fastest.forwarded * HEADROOM, resolution)
     return Sample(maximum=fastest.forwarded / 1e6, per_cpu_second=fastest.forwarded * seconds / used_ns * 1e3,
-                  zero_loss=found.rate / 1e6, trials=found.trials, disturbed=found.disturbed, busy=busy,
+                  zero_loss=found.rate / 1e6, trials=found.trials, disturbed=found.disturbed, blocked=fastest.blocked,
                   core_round_trip_ns=round_trips)
 
 
@@ -77,10 +73,11 @@ def note_of(samples: list[Sample], seconds: float) -> str:
     """What a reader must know to judge a rate: how it came about, and who was the limit."""
     note = (f"trials of {seconds:g} s, seed {SEED}, {sum(s.trials for s in samples)} trials of which "
             f"{sum(s.disturbed for s in samples)} lost packets while the machine had taken a core away")
-    shares = [s.busy for s in samples if s.busy is not None]
-    if shares:
-        note += f"; worker busy {percentile(shares, 0.5):.0%} at the maximum"
-    return note
+    blocked = percentile([s.blocked for s in samples], 0.5)
+    limit = "the device" if blocked > BLOCKED else "the generator"
+    trips = [percentile(s.core_round_trip_ns, 0.5) for s in samples]
+    note += f"; cores {min(trips):.0f} to {max(trips):.0f} ns apart"
+    return f"{note}; at the maximum {blocked:.0%} of the bursts met a full ring: {limit} was the limit"
 
 
 def core_row(round_trips_ns: list[float], **what) -> Row:

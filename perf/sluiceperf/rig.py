@@ -39,11 +39,6 @@ class MemifSluice(Sluice):
         devices = [f"memif:{path},role=client,rsize={RING}" for path in sockets(self.scratch, self.name)]
         return ["--device", *devices, "--idle", self.idle]
 
-    def cycles(self) -> tuple[int, int]:
-        """(busy, all) cycles of the worker."""
-        worker = self.ask("stats")["workers"][0]
-        return worker["busy_cycles"], worker["busy_cycles"] + worker["idle_cycles"]
-
 
 class MemifTestpmd(Testpmd):
     device = "memif"

@@ -20,6 +20,7 @@ class Outcome:
     wrong: dict[str, int]  # packets that no device may send, by kind
     is_short: bool  # the generator did not reach the rate
     is_disturbed: bool  # the machine took a core away
+    blocked: float  # share of the generator's bursts that met a full ring
     latency_ns: dict[str, float]
 
     @property
@@ -38,7 +39,7 @@ def outcome(answer: dict, device_waited_ns: int = 0, stolen: bool = False) -> Ou
         late=answer["late"], wrong=answer["wrong"],
         is_short=answer["skipped"] > SHORT * planned,
         is_disturbed=stolen or max(answer["longest_gap_ns"], device_waited_ns) > QUIET_NS,
-        latency_ns=answer["latency_ns"])
+        blocked=answer["blocked"] / max(1, answer["bursts"]), latency_ns=answer["latency_ns"])
 
 
 @dataclass(frozen=True)

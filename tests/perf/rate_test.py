@@ -37,7 +37,7 @@ class WorkersTest(unittest.TestCase):
 
 def answer(**changes) -> dict:
     """What the generator says of a trial in which nothing was lost."""
-    return {"seconds": 0.5, "sent": 1000, "refused": 0, "skipped": 0, "received": 1000, "late": 0, "wrong": {},
+    return {"seconds": 0.5, "sent": 1000, "refused": 0, "skipped": 0, "received": 1000, "late": 0, "bursts": 100, "blocked": 0, "wrong": {},
             "longest_gap_ns": 5000, "latency_ns": {name: 1000.0 for name in latency.PERCENTILES}, **changes}
 
 
@@ -107,26 +107,28 @@ class ZeroLossTest(unittest.TestCase):
 
 
 class RateTest(unittest.TestCase):
-    def sample(self, maximum, zero_loss, busy=None):
-        return rate.Sample(maximum, maximum, zero_loss, trials=8, disturbed=2, busy=busy, core_round_trip_ns=[90.0, 95.0, 400.0])
+    def sample(self, maximum, zero_loss, blocked=0.5):
+        return rate.Sample(maximum, maximum, zero_loss, trials=8, disturbed=2, blocked=blocked,
+                           core_round_trip_ns=[90.0, 95.0, 400.0])
 
     def rows(self, samples):
         found = rate.rows_of(samples, 0.5, **dict(WHERE, device="memif"), workers=1)
         return {(r.what, r.who): r for r in found}
 
     def test_ratios_pair_the_runs(self):
-        found = self.rows({("sluice", "nat"): [self.sample(4, 3, 0.9), self.sample(8, 6, 0.9)],
+        found = self.rows({("sluice", "nat"): [self.sample(4, 3), self.sample(8, 6)],
                            ("testpmd", "io"): [self.sample(5, 6), self.sample(10, 0)]})
         self.assertEqual(found["zero-loss rate beside testpmd io", "sluice"].median, 0.5)
         self.assertAlmostEqual(found["maximum rate beside testpmd io", "sluice"].min, 0.8)
         self.assertEqual(found["maximum rate", "testpmd"].max, 10)
 
     def test_core_distance_and_the_limit_are_told(self):
-        found = self.rows({("sluice", "nat"): [self.sample(4, 3, 0.62)]})
+        found = self.rows({("sluice", "nat"): [self.sample(4, 3)], ("testpmd", "io"): [self.sample(4, 3, 0.02)]})
         self.assertEqual(found["core round trip", "machine"].median, 95)
         note = found["maximum rate", "sluice"].note
-        for told in ("worker busy 62%", "seed", "8 trials", "2 lost packets"):
+        for told in ("the device was the limit", "seed", "8 trials", "2 lost packets"):
             self.assertIn(told, note)
+        self.assertIn("2% of the bursts met a full ring: the generator", found["maximum rate", "testpmd"].note)
 
     def test_quick_is_a_part_of_the_whole(self):
         whole = [case.traffic for case in rate.cases(False)]
