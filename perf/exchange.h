@@ -87,6 +87,7 @@ class Exchange {
   std::vector<uint32_t> order_;         // of opening; afterwards the draws of Zipf, or nothing
   std::vector<bool> done_;              // by position: learned, or answered
   uint32_t learned_ = 0, wrong_ = 0, order_at_ = 0;
+  bool resent_ = false;  // learning frames
   std::array<Side, 2> sides_;
   std::mt19937_64 random_;
 };

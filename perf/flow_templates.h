@@ -61,6 +61,8 @@ class FlowTemplates {
   void write_opening(uint32_t position, uint8_t* frame) const;
   void write_answer(uint32_t position, uint8_t* frame) const;
 
+  bool is_learning(std::span<const uint8_t> frame) const { return position_of(frame) >= 0; }
+
   /// A learning frame that arrived at the backends: the flow answers with its reverse from now on.
   /// Returns the flow's position, or -1 when the frame is not one of ours.
   int64_t learn(std::span<const uint8_t> frame);

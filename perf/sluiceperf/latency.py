@@ -7,20 +7,26 @@ is the way without a load balancer: what Sluice takes longer, percentile by perc
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from sluicelab import hugepages
 
 from .cost import Comparison
+from .generator import SEED, Generator
 from .rate import HEADROOM, core_row
-from .rig import RING, SEED, MemifSluice, MemifTestpmd, Rig
+from .rig import RING, MemifSluice, MemifTestpmd, Rig
 from .rows import Row, percentile, row
 from .search import Outcome, zero_loss
 from .source import Traffic
+from .veth import PacketLoad, VethSluice
+from .veth_lab import VethLab
 
 LOADS = (0.10, 0.50, 0.90)
 ATTEMPTS = 3
 PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
+WAKING = Traffic(flows=1000)
 GAP_US = 2_000  # pauses are this to twice as long: a worker sleeps by then
 
 
@@ -58,8 +64,9 @@ def rows_of(samples: dict[tuple[str, str], list[Outcome]], note: str, **what) ->
         for (who, mode), runs in samples.items():
             lost = sum(run.lost for run in runs)
             disturbed = sum(run.is_disturbed for run in runs)
+            told = f"{note}; {lost} packets lost, {disturbed} runs disturbed"
             rows.append(row(us(runs, name), "us", **dict(what, what="latency", who=who, mode=f"{mode} {name}",
-                                                         note=f"{note}; {lost} packets lost, {disturbed} runs disturbed")))
+                                                         note=told)))
         added = [a - b for a, b in zip(us(ours, name), us(bare, name))]
         if added:
             rows.append(row(added, "us", **dict(what, what="added latency", who="sluice", mode=f"nat {name}",
@@ -94,26 +101,55 @@ def loaded(traffic: Traffic, peers: set[str], scratch: Path, runs: int, seconds:
     return [core_row(trips, variant=traffic.variant, **common), *rows]
 
 
+class IdleVethSluice(VethSluice):
+    def __init__(self, scratch: Path, lab: VethLab, idle: str) -> None:
+        super().__init__(scratch, lab, "udp")
+        self.idle = idle
+
+    def feed(self) -> list[str]:
+        return [*super().feed(), "--idle", self.idle]
+
+
+@contextlib.contextmanager
+def idle_over_memif(scratch: Path, idle: str, progress) -> Iterator[Generator]:
+    rig = Rig(MemifSluice(scratch, WAKING, idle))
+    with hugepages.reserved(rig.memory_mb() // 2 + 16), Comparison([rig], progress):
+        rig.resume()
+        yield rig.generator
+
+
+@contextlib.contextmanager
+def idle_over_veth(scratch: Path, idle: str, progress) -> Iterator[Generator]:
+    progress(f"starting sluice-{idle} over veth")
+    with VethLab(scratch, idle[0], True) as lab:
+        device, load = IdleVethSluice(scratch, lab, idle), PacketLoad(lab, WAKING)
+        with hugepages.reserved((device.memory_mb() + load.generator.memory_mb) // 2 + 16):
+            try:
+                device.start()
+                load.start()
+                yield load.generator
+            finally:
+                load.stop()
+                device.stop()
+
+
 def waking(scratch: Path, runs: int, packets: int, progress) -> list[Row]:
-    """Single packets with pauses: of workers that sleep while idle, and of workers that never do."""
-    traffic = Traffic(flows=1000)
-    rigs = {idle: Rig(MemifSluice(scratch, traffic, idle)) for idle in ("adaptive", "busy")}
-    samples: dict[str, list[dict]] = {idle: [] for idle in rigs}
-    with (hugepages.reserved(sum(rig.memory_mb() for rig in rigs.values()) // 2 + 16),
-          Comparison(list(rigs.values()), progress)):
-        for number in range(runs):
-            for idle, rig in rigs.items():
-                progress(f"waking an idle worker ({idle}): run {number + 1} of {runs}")
-                rig.resume()
-                samples[idle].append(rig.wake(packets, GAP_US))
-                rig.pause()
+    """Single packets with pauses: through workers that sleep while idle, and such as never do."""
     rows = []
-    for idle, answers in samples.items():
-        for name in PERCENTILES:
-            rows.append(row([answer[name] / 1e3 for answer in answers], "us", what="wake-up latency", who="sluice",
-                            device=f"memif {1 << RING}", bytes=traffic.bytes, flows=traffic.flows, workers=1,
-                            mode=f"{idle} {name}", variant=traffic.variant,
-                            note=f"{packets} packets a run, {GAP_US / 1e3:g} to {2 * GAP_US / 1e3:g} ms apart"))
+    for device, started in ((f"memif {1 << RING}", idle_over_memif), (VethSluice.device, idle_over_veth)):
+        for idle in ("adaptive", "busy"):
+            with started(scratch, idle, progress) as generator:
+                answers = []
+                for number in range(runs):
+                    progress(f"waking an idle worker ({device}, {idle}): run {number + 1} of {runs}")
+                    answers.append(generator.wake(packets, GAP_US))
+            lost = sum(count for _, count in answers)
+            for name in PERCENTILES:
+                rows.append(row([latency_ns[name] / 1e3 for latency_ns, _ in answers], "us", what="wake-up latency",
+                                who="sluice", device=device, bytes=WAKING.bytes, flows=WAKING.flows, workers=1,
+                                mode=f"{idle} {name}", variant=WAKING.variant,
+                                note=f"{packets} packets a run, {GAP_US / 1e3:g} to {2 * GAP_US / 1e3:g} ms apart; "
+                                     f"{lost} lost"))
     return rows
 
 

@@ -15,7 +15,8 @@ from sluicelab.shell import LabError
 
 from . import machine
 from .cost import Comparison
-from .rig import RING, SEED, MemifSluice, MemifTestpmd, Rig
+from .generator import SEED
+from .rig import RING, MemifSluice, MemifTestpmd, Rig
 from .rows import Row, percentile, row
 from .search import zero_loss
 from .source import Traffic
@@ -102,7 +103,8 @@ def rows_of(samples: dict[tuple[str, str], list[Sample]], seconds: float, **what
             pairs = [(getattr(a, attribute), getattr(b, attribute)) for a, b in zip(ours, runs)]
             ratios = [a / b for a, b in pairs if b > 0]
             if ratios:
-                rows.append(row(ratios, "ratio", **dict(what, who="sluice", mode="nat", what=f"{name} beside {who} {mode}")))
+                rows.append(row(ratios, "ratio", **dict(what, who="sluice", mode="nat",
+                                                        what=f"{name} beside {who} {mode}")))
     return rows
 
 

@@ -100,11 +100,13 @@ def generator_rates(rows: list[Row]) -> Section:
 def _percentiles(rows: list[Row], title: str) -> str:
     """Latencies of the first traffic among `rows`, whose modes end in a percentile."""
     series: dict[str, list] = {}
+    devices = len({r.device for r in rows})
     for r in rows:
         if (r.bytes, r.flows, r.variant.split()[0]) == (rows[0].bytes, rows[0].flows, rows[0].variant.split()[0]):
             mode, _, name = r.mode.rpartition(" ")
             load = r.variant.partition(" at ")[2]
-            line = " ".join(filter(None, (r.who, mode, load and f"at {load}")))
+            device = r.device if devices > 1 else ""
+            line = " ".join(filter(None, (r.who, mode, load and f"at {load}", device)))
             series.setdefault(line, []).append((PERCENTILES[name], r.median, r.min, r.max))
     return svg.lines(title, series, "percentile", "us", {x: name for name, x in PERCENTILES.items()}, y_log=True)
 

@@ -7,20 +7,20 @@ device has to cut. Rates are not shown: one core for client and server is the li
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sluicelab import hugepages, shell
-from sluicelab.shell import LabError, binary
+from sluicelab.shell import LabError
 
 from . import machine
+from .generator import Generator
 from .rows import Row, row
 from .sluice import Sluice
 from .source import Traffic
-from .veth_lab import (BACKEND_PORT, BACKENDS, BALANCER_CORE, CLIENTS, FAR_CORE, LISTENER,
+from .veth_lab import (BACKEND_PORT, BACKENDS, BALANCER_CORE, CLIENTS, LISTENER,
                        LISTENER_PORT, SNAT_ADDRESSES, VethLab)
 
 NOTE = "not like for like: perf/README.md"
@@ -161,42 +161,25 @@ class PacketLoad:
     """perf/generator on both far ends at a rate that nobody loses packets at: every packet is
     checked when it comes back."""
 
-    def __init__(self, lab: VethLab) -> None:
-        self.lab, self.log = lab, lab.folder / "generator.log"
+    def __init__(self, lab: VethLab, traffic: Traffic = Traffic(flows=FLOWS)) -> None:
+        self.generator = Generator(lab.folder / "generator.log", traffic,
+                                   [f"af_xdp:{lab.far_front}", f"af_xdp:{lab.far_back}"],
+                                   ["ip", "netns", "exec", lab.client], GENERATOR_MB)
 
     def start(self) -> None:
-        command = ["ip", "netns", "exec", self.lab.client, binary("perf/generator"),
-                   "--device", f"af_xdp:{self.lab.far_front}", f"af_xdp:{self.lab.far_back}",
-                   "--core", str(FAR_CORE), "--device-core", str(BALANCER_CORE),
-                   "--memory-mb", str(GENERATOR_MB), "--flows", str(FLOWS)]
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=log, text=True)
-        self.ask("")
-        self.ask("open")
-
-    def ask(self, command: str) -> dict:
-        """The answer; without a command, the first line that it says."""
-        if command:
-            self.process.stdin.write(command + "\n")
-            self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline() or '{"error": "it ended"}')
-        if "error" in answer:
-            words = self.log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise LabError(f"generator over veth: {'; '.join([answer['error'], *words])}")
-        return answer
+        self.generator.start()
+        self.generator.ask("open")
 
     def run(self, seconds: float) -> int:
         """Packets that came back."""
-        result = self.ask(f"trial {PACKETS_PER_SECOND} {seconds}")
+        result = self.generator.ask(f"trial {PACKETS_PER_SECOND} {seconds}")
         if result["wrong"] or result["received"] < result["sent"] // 2:
             raise LabError(f"{result['received']} of {result['sent']} packets came back over veth, "
                            f"wrong: {result['wrong'] or 'none'}")
         return result["received"]
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
+        self.generator.stop()
 
 
 class Rig:

@@ -41,14 +41,14 @@ class GeneratorTest(unittest.TestCase):
             figures = [done.latency_ns[name] for name in latency.PERCENTILES]
             self.assertEqual(figures, sorted(figures))
             self.assertGreater(figures[0], 0)
-        woken = rig.ask("wake 10 100")
+        woken = rig.generator.ask("wake 10 100")
         self.assertEqual((woken["sent"], woken["wrong"]), (10, {}))
         self.assertGreater(min(rig.core_round_trip_ns()), 0)
         self.assertIn("unknown command", str(self.refused(rig, "dance")))
 
     def refused(self, rig: Rig, command: str) -> Exception:
         with self.assertRaises(Exception) as caught:
-            rig.ask(command)
+            rig.generator.ask(command)
         return caught.exception
 
     def test_udp_over_ipv4(self):
