@@ -52,10 +52,8 @@ defaults
   timeout connect 5s
   timeout client 60s
   timeout server 60s
-frontend perf
+listen perf
   bind {listener}:{port}
-  default_backend servers
-backend servers
   balance roundrobin
 {servers}
 """
