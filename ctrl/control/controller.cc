@@ -8,6 +8,8 @@
 #include "ctrl/config/changes.h"
 #include "ctrl/control/config_lookup.h"
 #include "ctrl/control/proof_plan.h"
+#include "ctrl/govern/diff_hash.h"
+#include "ctrl/govern/touched.h"
 #include "ctrl/runtime/log.h"
 
 namespace sluice::ctrl {
@@ -69,15 +71,42 @@ std::expected<Controller::Candidate, Refusal> Controller::consider(const Change&
   return candidate;
 }
 
+/// `done`, after a refusal was put into the audit log.
+ChangeDone Controller::recorded(const ChangeOptions& options, ChangeDone done) {
+  if (options.dry_run) return done;
+  AuditRefusal record{.author = options.author,
+                      .role = {},
+                      .verb = options.verb,
+                      .routes = {},
+                      .intent = options.intent,
+                      .reason = options.reason,
+                      .kind = {},
+                      .message = {}};
+  if (std::string route = text_member(options.intent, "route"); !route.empty()) {
+    record.routes.push_back(std::move(route));
+  }
+  return [this, record = std::move(record),
+          done = std::move(done)](std::expected<ChangeResult, Refusal> result) mutable {
+    if (!result) {
+      record.kind = result.error().why;
+      record.message = result.error().message;
+      around_.audit.refusal(record, now_ns());
+    }
+    done(std::move(result));
+  };
+}
+
 void Controller::change(std::expected<Change, Error> change, const ChangeOptions& options,
                         ChangeDone done) {
+  done = recorded(options, std::move(done));
   if (options.expect_generation && *options.expect_generation != generation()) {
     return done(std::unexpected(
         Refusal{Refusal::Kind::conflict,
                 fmt::format("generation {} was expected, but {} is served; look at what changed "
                             "and ask again",
                             *options.expect_generation, generation()),
-                {}}));
+                {},
+                "conflict"}));
   }
   if (!change) return done(refuse(change.error().message));
   if (auto refusal = conflict_with_confirm(*change, options)) {
@@ -110,7 +139,23 @@ Status Controller::commit(const Change& change, const Candidate& candidate,
   generation.overlay = change.content.overlay;
   generation.changes = candidate.changes;
   generation.confirm = confirm;
-  return around_.store.commit(generation);
+  const Touched touched = touched_by(config_, candidate.config);
+  AuditDetails details;
+  details.routes = {touched.routes.begin(), touched.routes.end()};
+  details.intent = options.intent;
+  details.diff_hash = diff_hash(change.verb, options.intent, candidate.changes);
+  return record_and_commit(generation, details);
+}
+
+Status Controller::record_and_commit(const Generation& generation, const AuditDetails& details) {
+  // Recorded first: what is served is always in the audit log, also after a crash in between.
+  const auto sequence = around_.audit.change(generation, details);
+  if (!sequence) return std::unexpected(sequence.error());
+  auto committed = around_.store.commit(generation);
+  if (!committed) {
+    around_.audit.not_committed(*sequence, generation.number, committed.error().message);
+  }
+  return committed;
 }
 
 void Controller::make(const Change& change, Candidate candidate, const ChangeOptions& options,
@@ -121,7 +166,8 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
   if (options.confirm_within_ms) confirm = new_confirm(options, number);
   if (auto committed = commit(change, candidate, options, confirm); !committed) {
     log_error("control", "a change was refused", {{"error", committed.error().message}});
-    return done(refuse(committed.error().message));
+    return done(
+        std::unexpected(Refusal{Refusal::Kind::refused, committed.error().message, {}, "storage"}));
   }
   // From here on nothing can fail: the change is on the disk, a restart would serve it.
   const Config before = std::exchange(config_, std::move(candidate.config));
@@ -183,19 +229,22 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
 void Controller::rollback(std::optional<uint64_t> generation, const ChangeOptions& options,
                           ChangeDone done) {
   const auto& numbers = around_.store.numbers();
+  const auto refuse_it = [&](std::string message) {
+    recorded(options, std::move(done))(refuse(std::move(message)));
+  };
   if (!generation && pending_) generation = pending_->back_to;
   if (!generation) {
     const auto at = std::ranges::lower_bound(numbers, this->generation());
     if (at == numbers.begin()) {
-      return done(refuse(fmt::format("there is no generation before {}", this->generation())));
+      return refuse_it(fmt::format("there is no generation before {}", this->generation()));
     }
     generation = *std::prev(at);
   }
   if (*generation == this->generation()) {
-    return done(refuse(fmt::format("generation {} is the one that is served", *generation)));
+    return refuse_it(fmt::format("generation {} is the one that is served", *generation));
   }
   auto old = around_.store.load(*generation);
-  if (!old) return done(refuse(old.error().message));
+  if (!old) return refuse_it(old.error().message);
   change(rollback_change(*old), options, std::move(done));
 }
 

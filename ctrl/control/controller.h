@@ -17,6 +17,7 @@
 
 #include "ctrl/compile/compile.h"
 #include "ctrl/compile/moved_slots.h"
+#include "ctrl/control/audit_trail.h"
 #include "ctrl/control/busy_meter.h"
 #include "ctrl/control/change.h"
 #include "ctrl/control/closed_refs.h"
@@ -43,6 +44,8 @@ struct ChangeOptions {
   std::optional<uint64_t> expect_generation;
   bool dry_run = false;
   std::optional<uint64_t> confirm_within_ms;  // rolled back after it unless confirmed (confirm.h)
+  std::string verb = {};  // as it was asked for, and its parameters: for the audit log
+  Json intent = nullptr;
 };
 
 struct ChangeResult {
@@ -58,6 +61,7 @@ struct Refusal {
   enum class Kind : uint8_t { refused, conflict } kind = Kind::refused;
   std::string message;              // one sentence
   std::vector<ConfigError> errors;  // of a file
+  std::string why = "invalid";      // for the audit log and the metrics, in one word
 };
 
 using ChangeDone = std::function<void(std::expected<ChangeResult, Refusal> result)>;
@@ -67,6 +71,7 @@ struct Surroundings {
   EventLoop& loop;
   dataplane::Engine& engine;
   StateStore& store;
+  AuditTrail& audit;
   Node& node;
   EventHub& events;
   NowNs now_ns;
@@ -119,6 +124,7 @@ class Controller {
   const Sampler& sampler() const { return sampler_; }
   const ProofKeeper& proofs() const { return proofs_; }
   const BusyMeter& busy() const { return busy_; }
+  AuditTrail& audit() const { return around_.audit; }
   StateStore& store() { return around_.store; }
   const Node& node() const { return around_.node; }
   dataplane::Engine& engine() const { return around_.engine; }
@@ -163,6 +169,9 @@ class Controller {
   Config with_start_sections(Config config) const;
   void make(const Change& change, Candidate candidate, const ChangeOptions& options,
             ChangeDone done);
+  ChangeDone recorded(const ChangeOptions& options, ChangeDone done);
+  AuditDetails details_of_start(const Generation& generation) const;
+  Status record_and_commit(const Generation& generation, const AuditDetails& details);
   Status commit(const Change& change, const Candidate& candidate, const ChangeOptions& options,
                 const std::optional<Confirm>& confirm);
   ProofPlan plan_of(const Change& change, Existing existing, const Config& before) const;

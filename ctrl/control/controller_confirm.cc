@@ -21,7 +21,9 @@ std::unexpected<Refusal> refuse(std::string message) {
   return std::unexpected(Refusal{Refusal::Kind::refused, std::move(message), {}});
 }
 
-Author sluiced() { return {.user = "sluiced", .uid = ::getuid(), .pid = ::getpid()}; }
+Author sluiced() {
+  return {.user = "sluiced", .uid = ::getuid(), .pid = ::getpid(), .internal = true};
+}
 
 std::string timeout_reason(const Confirm& confirm) {
   return fmt::format("generation {} was not confirmed within {}", confirm.generation,
@@ -81,6 +83,8 @@ void Controller::take_back_unconfirmed() {
   ChangeOptions options;
   options.author = sluiced();
   options.reason = timeout_reason(confirm);
+  options.verb = "rollback";
+  options.intent = {{"generation", confirm.back_to}};
   options.existing = existing_of(confirm.existing);
   options.drain_ms = confirm.drain_ms;
   std::optional<std::string> failure;
@@ -135,6 +139,12 @@ std::expected<Json, Refusal> Controller::confirm(std::optional<uint64_t> generat
                                    {}});
   }
   const uint64_t left_ms = confirm_left_ms();
+  auto recorded = around_.audit.event("confirm", author, "",
+                                      {{"verb", "confirm"},
+                                       {"generation", pending_->generation},
+                                       {"reason", reason},
+                                       {"remaining_ms", left_ms}});
+  if (!recorded) return refuse(recorded.error().message);
   const Json record = {{"outcome", "confirmed"},
                        {"generation", pending_->generation},
                        {"author", author.user},
@@ -202,7 +212,7 @@ Result<Generation> Controller::settle_confirm(const Generation& newest) {
   back.confirm.reset();
   if (auto taken = take_up(back); !taken) return std::unexpected(taken.error());
   back.changes = describe_changes(before, config_);
-  if (auto kept = around_.store.commit(back); !kept) {
+  if (auto kept = record_and_commit(back, details_of_start(back)); !kept) {
     log_error("control", "an unconfirmed change could not be rolled back yet",
               {{"generation", confirm.generation}, {"error", kept.error().message}});
     if (auto taken = take_up(newest); !taken) return std::unexpected(taken.error());

@@ -5,6 +5,7 @@
 #include "ctrl/config/changes.h"
 #include "ctrl/control/controller.h"
 #include "ctrl/control/peer.h"
+#include "ctrl/govern/diff_hash.h"
 #include "ctrl/runtime/log.h"
 
 namespace sluice::ctrl {
@@ -16,6 +17,7 @@ Controller::Controller(const Surroundings& around, StartContent start)
       proofs_(around.loop, around.store, around.events, sampler_, around.now_ns) {
   observed_.ports = std::move(start.ports);
   observed_.decision_key = start.decision_key;
+  proofs_.set_saved([this](const Json& proof) { around_.audit.proof(proof); });
 }
 
 Controller::~Controller() {
@@ -39,6 +41,7 @@ Status Controller::load_or_commit_first(const std::string& text, const std::stri
   for (const std::string& line : loaded.skipped) {
     log_error("control", "a generation is skipped", {{"error", line}});
   }
+  around_.audit.begin(around_.store.numbers(), loaded.newest ? loaded.newest->number : 0);
   Generation first;
   const bool fresh = !loaded.newest.has_value();
   if (fresh) {
@@ -53,7 +56,7 @@ Status Controller::load_or_commit_first(const std::string& text, const std::stri
   if (auto taken = take_up(fresh ? first : *loaded.newest); !taken) return taken;
   if (fresh) {
     start_verb_ = first.verb;
-    return around_.store.commit(first);
+    return record_and_commit(first, details_of_start(first));
   }
   auto settled = settle_confirm(*loaded.newest);
   if (!settled) return std::unexpected(settled.error());
@@ -63,6 +66,15 @@ Status Controller::load_or_commit_first(const std::string& text, const std::stri
            {{"generation", newest.number}, {"verb", newest.verb}, {"time", newest.time}});
   warn_if_file_differs();
   return {};
+}
+
+/// What the record says of a generation that starting made: it is about every route.
+AuditDetails Controller::details_of_start(const Generation& generation) const {
+  AuditDetails details;
+  details.role = "sluiced";
+  for (const RouteConfig& route : config_.routes) details.routes.push_back(route.name);
+  details.diff_hash = diff_hash(generation.verb, nullptr, generation.changes);
+  return details;
 }
 
 Status Controller::take_up(const Generation& generation) {

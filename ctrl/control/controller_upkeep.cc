@@ -122,6 +122,7 @@ void Controller::arm_tick() {
 
 void Controller::tick() {
   around_.engine.reclaim();
+  around_.audit.tick(now_ns());
   busy_.tick(around_.engine);
   if (release_lingering()) republish();
   if (!all_acknowledged()) return;

@@ -73,6 +73,7 @@ Daemon::~Daemon() {
   engine_.reset();
   if (ports_) ports_->close();
   ports_.reset();
+  audit_.reset();
   store_.reset();
   loop_.reset();
   if (eal_started_) nic::stop_eal();
@@ -111,6 +112,9 @@ Status Daemon::open_state() {
   auto store = StateStore::open(options_.config.control.state_dir);
   if (!store) return std::unexpected(store.error());
   store_ = std::make_unique<StateStore>(std::move(*store));
+  auto audit = AuditTrail::open(store_->directory() / "audit");
+  if (!audit) return std::unexpected(audit.error());
+  audit_ = std::make_unique<AuditTrail>(std::move(*audit));
   if (options_.config.node.hash_key) {
     decision_key_ = *options_.config.node.hash_key;
     return {};
@@ -198,6 +202,7 @@ Status Daemon::open_controller() {
   auto controller = Controller::create({.loop = *loop_,
                                         .engine = *engine_,
                                         .store = *store_,
+                                        .audit = *audit_,
                                         .node = *node_,
                                         .events = events_,
                                         .now_ns = clock_ns},

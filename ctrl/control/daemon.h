@@ -56,6 +56,7 @@ class Daemon {
   // In the order of their making; each may use those above it.
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<StateStore> store_;
+  std::unique_ptr<AuditTrail> audit_;
   std::unique_ptr<nic::PortSet> ports_;
   std::unique_ptr<dataplane::Engine> engine_;
   std::unique_ptr<SlowPath> slow_path_;

@@ -19,7 +19,10 @@ namespace sluice::ctrl {
 struct Author {
   std::string user;  // login name, or the number when there is none
   uint32_t uid = 0;
-  int32_t pid = 0;  // for the log only; not kept
+  int32_t pid = 0;  // for the logs only; not kept, nor is what follows
+  uint32_t gid = 0;
+  std::vector<uint32_t> groups = {};  // supplementary ones
+  bool internal = false;              // sluiced itself: no roles, approvals or freezes apply
 };
 
 struct Generation {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "ctrl/config/changes.h"
+#include "ctrl/control/call.h"
 #include "ctrl/control/config_view.h"
 #include "ctrl/control/explain.h"
 #include "ctrl/control/history_view.h"
@@ -12,21 +13,6 @@
 
 namespace sluice::ctrl {
 namespace {
-
-struct Call {
-  const MethodContext& context;
-  const RpcRequest& request;
-  const Author& author;
-  Respond respond;
-
-  Controller& controller() const { return context.controller; }
-};
-
-using Method = void (*)(Call call);
-
-std::unexpected<RpcError> refused(std::string message) {
-  return std::unexpected(RpcError{rpc_refused, std::move(message), nullptr});
-}
 
 Json errors_json(const std::vector<ConfigError>& errors) {
   Json list = Json::array();
@@ -77,7 +63,7 @@ ChangeDone answer_with(Respond respond, bool dry_run) {
 void apply(Call call) {
   Params params(call.request.params);
   Change change = apply_change(params.text("text"), params.text_or("file", "config"));
-  const ChangeOptions options = params.change_options(call.author);
+  const ChangeOptions options = call.options(params);
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
   call.controller().change(std::move(change), options,
                            answer_with(std::move(call.respond), options.dry_run));
@@ -88,7 +74,7 @@ void weight(Call call) {
   const std::string route = params.text("route");
   const auto rule = static_cast<uint32_t>(params.number_or("rule", 0, ~0u));
   const auto weights = params.numbers("weights", weight_max);
-  const ChangeOptions options = params.change_options(call.author);
+  const ChangeOptions options = call.options(params);
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
   Controller& controller = call.controller();
   controller.change(weight_change(controller.content(), controller.config(), route, rule, weights),
@@ -98,7 +84,7 @@ void weight(Call call) {
 void switch_to(Call call) {
   Params params(call.request.params);
   const std::string route = params.text("route"), pool = params.text("to");
-  const ChangeOptions options = params.change_options(call.author);
+  const ChangeOptions options = call.options(params);
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
   Controller& controller = call.controller();
   controller.change(switch_change(controller.content(), controller.config(), route, pool), options,
@@ -109,7 +95,7 @@ void drain(Call call) {
   Params params(call.request.params);
   const std::string target = params.text("target");
   const bool undo = params.flag("undo");
-  const ChangeOptions options = params.change_options(call.author);
+  const ChangeOptions options = call.options(params);
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
   Controller& controller = call.controller();
   controller.change(drain_change(controller.content(), controller.config(), target, undo), options,
@@ -119,7 +105,7 @@ void drain(Call call) {
 void rollback(Call call) {
   Params params(call.request.params);
   const auto generation = params.maybe_number("generation");
-  const ChangeOptions options = params.change_options(call.author);
+  const ChangeOptions options = call.options(params);
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
   call.controller().rollback(generation, options,
                              answer_with(std::move(call.respond), options.dry_run));
@@ -230,12 +216,13 @@ const std::unordered_map<std::string, Method>& methods() {
 
 RpcHandler make_methods(const MethodContext& context) {
   return [context](const RpcRequest& request, const Author& author, Respond respond) {
-    const auto method = methods().find(request.method);
-    if (method == methods().end()) {
-      return respond(std::unexpected(
-          RpcError{rpc_no_method, fmt::format("there is no method {}", request.method), nullptr}));
+    for (const auto* table : {&methods(), &audit_methods()}) {
+      if (const auto method = table->find(request.method); method != table->end()) {
+        return method->second({context, request, author, std::move(respond)});
+      }
     }
-    method->second({context, request, author, std::move(respond)});
+    respond(std::unexpected(
+        RpcError{rpc_no_method, fmt::format("there is no method {}", request.method), nullptr}));
   };
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "ctrl/govern/diff_hash.h"
+
 namespace sluice::ctrl {
 
 namespace {
@@ -97,6 +99,7 @@ std::string Params::reason() {
 ChangeOptions Params::change_options(const Author& author) {
   ChangeOptions options;
   options.author = author;
+  options.intent = intent_of(object_);
   options.reason = reason();
   options.wait_ms = number_or("wait_ms", options.wait_ms, wait_ms_max);
   options.drain_ms = number_or("drain_ms", options.drain_ms, drain_ms_max);

@@ -39,6 +39,19 @@ Status remove_dead_socket(const std::string& path, const sockaddr_un& address) {
   return {};
 }
 
+/// The supplementary groups of the peer; none when the kernel does not say.
+std::vector<uint32_t> peer_groups(int fd) {
+  std::vector<uint32_t> groups(64);
+  socklen_t bytes = static_cast<socklen_t>(groups.size() * sizeof(uint32_t));
+  int asked = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes);
+  if (asked != 0 && errno == ERANGE) {  // `bytes` tells what is needed
+    groups.resize(bytes / sizeof(uint32_t));
+    asked = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes);
+  }
+  groups.resize(asked == 0 ? bytes / sizeof(uint32_t) : 0);
+  return groups;
+}
+
 }  // namespace
 
 std::string user_name(uid_t uid) {
@@ -55,7 +68,11 @@ Author peer_author(int fd) {
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) {
     return {.user = "unknown", .uid = ~0u, .pid = 0};
   }
-  return {.user = user_name(credentials.uid), .uid = credentials.uid, .pid = credentials.pid};
+  return {.user = user_name(credentials.uid),
+          .uid = credentials.uid,
+          .pid = credentials.pid,
+          .gid = credentials.gid,
+          .groups = peer_groups(fd)};
 }
 
 Result<UniqueFd> listen_unix(const std::string& path) {

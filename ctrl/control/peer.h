@@ -11,7 +11,8 @@
 
 namespace sluice::ctrl {
 
-/// The peer of a connected unix socket by SO_PEERCRED: the credentials it had when it connected.
+/// The peer of a connected unix socket by SO_PEERCRED and SO_PEERGROUPS: the credentials that it
+/// had when it connected.
 Author peer_author(int fd);
 
 /// The login name of `uid`, or the number when it has none.

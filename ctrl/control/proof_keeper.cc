@@ -134,6 +134,7 @@ void ProofKeeper::save(Entry& entry, const Proof& proof) {
              {{"generation", entry.plan.generation}, {"error", saved.error().message}});
   }
   if (!news) return;
+  if (saved_) saved_(proof.json);
   events_.emit("proof", {{"generation", entry.plan.generation},
                          {"verb", entry.plan.verb},
                          {"route", proof.json["route"]},

@@ -35,6 +35,8 @@ class ProofKeeper {
   ProofKeeper(EventLoop& loop, StateStore& store, EventHub& events, const Sampler& sampler,
               NowNs now_ns);
   ~ProofKeeper();
+  /// Called with the record of a change's proof whenever its verdict is kept.
+  void set_saved(std::function<void(const Json& proof)> saved) { saved_ = std::move(saved); }
 
   /// Starts watching a change that was just published. `done` (may be empty) is called once, when
   /// the proof is settled or `wait_ms` have passed, never from inside this call.
@@ -83,6 +85,7 @@ class ProofKeeper {
   EventHub& events_;
   const Sampler& sampler_;
   NowNs now_ns_;
+  std::function<void(const Json& proof)> saved_;
   std::list<Entry> entries_;  // in the order of their opening
   OperationId timer_ = 0;
   std::array<uint64_t, 3> verdicts_{};

@@ -72,6 +72,11 @@ def test_kill_9_during_a_thousand_applies(sluiced: Sluiced) -> None:
         number = applier.asked + 1
         assert not last_kill or number > APPLIES
     assert kills >= KILLS
+    verified = sluiced.cli("audit", "verify")
+    assert verified.returncode == 0, verified.stdout
+    offline = sluiced.cli_json("audit", "verify", "--state-dir",
+                               str(sluiced.lab.run_dir / "state"))
+    assert offline["whole"] and offline["records"] > APPLIES
     assert in_client(sluiced.lab, "curl", "-sf", "-m5", f"http://{V4.virtual}/").stdout
 
 

@@ -104,6 +104,12 @@ class Life {
       return;
     }
     store.emplace(std::move(*opened));
+    auto trail = AuditTrail::open(directory / "audit");
+    if (!trail) {
+      error = trail.error().message;
+      return;
+    }
+    audit.emplace(std::move(*trail));
     ParseOutcome outcome = parse_config(text, "orders.toml");
     for (const ConfigError& mistake : outcome.errors) ADD_FAILURE() << to_string(mistake);
     StartContent start{.config = outcome.config,
@@ -115,6 +121,7 @@ class Life {
     auto made = Controller::create({.loop = loop,
                                     .engine = engine,
                                     .store = *store,
+                                    .audit = *audit,
                                     .node = node,
                                     .events = events,
                                     .now_ns = [this] { return loop.now_ns(); },
@@ -183,6 +190,7 @@ class Life {
   FakeNode node;
   EventHub events;
   std::optional<StateStore> store;
+  std::optional<AuditTrail> audit;
   std::unique_ptr<Controller> controller;
   std::vector<Json> seen_events;
   std::string error;
