@@ -27,7 +27,15 @@ std::string existing_problem(std::string& text) {
   return fmt::format("\"{}\": must be keep, reset or drain:DURATION, such as drain:30s", text);
 }
 
-int refuse(const Global& global, const CallError& error) {
+int exit_code_of(const json& result) {
+  const auto proof = result.find("proof");
+  if (proof == result.end() || !proof->is_object()) return exit_done;
+  return proof->value("verdict", "") == "proved" ? exit_done : exit_not_proved;
+}
+
+}  // namespace
+
+int print_refusal(const Global& global, const CallError& error) {
   if (global.as_json) {
     const json out = {
         {"error", {{"code", error.code}, {"message", error.message}, {"data", error.data}}}};
@@ -45,14 +53,6 @@ int refuse(const Global& global, const CallError& error) {
   fmt::print(stderr, "sluice: {}\n", error.message);
   return exit_refused;
 }
-
-int exit_code_of(const json& result) {
-  const auto proof = result.find("proof");
-  if (proof == result.end() || !proof->is_object()) return exit_done;
-  return proof->value("verdict", "") == "proved" ? exit_done : exit_not_proved;
-}
-
-}  // namespace
 
 std::string duration_problem(std::string& text) {
   const auto duration_ms = ctrl::parse_duration_ms(text);
@@ -99,9 +99,9 @@ json ChangeOptions::params() const {
 int run_call(const Global& global, const std::string& method, const json& params,
              std::string (*view)(const json&), std::chrono::milliseconds wait) {
   auto client = Client::connect(global.socket);
-  if (!client) return refuse(global, {code_failed, client.error().message, {}});
+  if (!client) return print_refusal(global, {code_failed, client.error().message, {}});
   const auto result = client->call(method, params, wait + answer_slack);
-  if (!result) return refuse(global, result.error());
+  if (!result) return print_refusal(global, result.error());
   fmt::print("{}", global.as_json ? result->dump(2) + "\n" : view(*result));
   return exit_code_of(*result);
 }

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ctrl/cli/client.h"
+
 namespace sluice::cli {
 
 using nlohmann::json;
@@ -45,6 +47,9 @@ int run_call(const Global& global, const std::string& method, const json& params
 int run_change(const Global& global, const std::string& method, json params,
                const ChangeOptions& options);
 
+/// Prints a refusal as run_call does; the exit code.
+int print_refusal(const Global& global, const CallError& error);
+
 /// "" when `text` is a duration (ctrl/config/duration.h), else what is wrong: what CLI11 asks of a
 /// validator.
 std::string duration_problem(std::string& text);
@@ -60,6 +65,7 @@ using Action = std::function<int()>;
 void add_read_commands(CLI::App& app, const Global& global, Action& action);
 void add_change_commands(CLI::App& app, const Global& global, Action& action);
 void add_live_commands(CLI::App& app, const Global& global, Action& action);
+void add_audit_commands(CLI::App& app, const Global& global, Action& action);
 void add_completion_command(CLI::App& app, Action& action);
 
 }  // namespace sluice::cli

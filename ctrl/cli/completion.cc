@@ -24,6 +24,15 @@ std::string command_words(const CLI::App& app) {
   return words;
 }
 
+/// A command's own commands, and all options.
+std::string all_words(const CLI::App& command) {
+  std::string words = option_words(command);
+  for (const auto* nested : command.get_subcommands([](const CLI::App*) { return true; })) {
+    words += " " + nested->get_name() + " " + option_words(*nested);
+  }
+  return words;
+}
+
 /// Values that only the running sluiced knows come from `sluice get`.
 constexpr const char* bash_head =
     R"sh(# bash completion of sluice; load with: source <(sluice completion bash)
@@ -55,7 +64,7 @@ std::string bash_script(const CLI::App& app) {
   std::string out = bash_head;
   for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     out += fmt::format("    {}) COMPREPLY=($(compgen -W \"{}\" -- \"$current\")) ;;\n",
-                       command->get_name(), option_words(*command));
+                       command->get_name(), all_words(*command));
   }
   out += fmt::format("    *) COMPREPLY=($(compgen -W \"{} {}\" -- \"$current\")) ;;\n",
                      command_words(app), option_words(app));

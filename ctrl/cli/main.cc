@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   add_read_commands(app, global, action);
   add_change_commands(app, global, action);
   add_live_commands(app, global, action);
+  add_audit_commands(app, global, action);
   add_completion_command(app, action);
   try {
     app.parse(argc, argv);
