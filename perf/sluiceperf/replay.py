@@ -90,6 +90,11 @@ class ReplaySluice(Sluice):
             raise LabError(f"sluice did not forward everything: {now}, before {self.others}")
 
 
+def received_packets(text: str) -> list[str]:
+    """By port, from the output of `show port stats all`; what stopping printed before is passed over."""
+    return re.findall(r"NIC statistics for port \d.*?RX-packets:\s*(\d+).*?Throughput", text, re.S)
+
+
 class ReplayTestpmd(Testpmd):
     device = "pcap"
     buffers = 65536
@@ -108,8 +113,7 @@ class ReplayTestpmd(Testpmd):
         self.say("show port stats all")
 
         def received() -> list[str]:
-            text = self.log.read_text(errors="replace")[seen:]
-            return re.findall(r"RX-packets:\s*(\d+)", text) if text.count("Throughput") == 2 else []
+            return received_packets(self.log.read_bytes()[seen:].decode(errors="replace"))
 
         await_true(lambda: len(received()) == 2, "testpmd shows its statistics")
         return sum(map(int, received()))

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
 from sluicelab.shell import LabError  # noqa: E402
-from sluiceperf import pcap  # noqa: E402
+from sluiceperf import pcap, replay  # noqa: E402
 from sluiceperf.source import Traffic  # noqa: E402
 
 
@@ -103,6 +103,21 @@ class FileTest(unittest.TestCase):
             self.path.write_bytes(whole[:length])
             with self.assertRaises(LabError):
                 pcap.read(self.path)
+
+
+class TestpmdOutputTest(unittest.TestCase):
+    STOPPED = ("  ------- Forward statistics for port 0  -------\n  RX-packets: 77  RX-dropped: 0\n"
+               "  +++ Accumulated forward statistics for all ports+++\n  RX-packets: 99\n")
+    PORT = ("  ######## NIC statistics for port {n}  ########\n  RX-packets: {packets} RX-missed: 0\n"
+            "  TX-packets: 5\n\n  Throughput (since last show)\n")
+
+    def test_packets_by_port_behind_what_stopping_prints(self):
+        text = self.STOPPED + self.PORT.format(n=0, packets=12) + self.PORT.format(n=1, packets=34)
+        self.assertEqual(replay.received_packets(text), ["12", "34"])
+
+    def test_half_an_answer_is_not_taken(self):
+        whole = self.PORT.format(n=0, packets=12) + self.PORT.format(n=1, packets=34)
+        self.assertEqual(replay.received_packets(whole[:whole.rindex("TX-packets")]), ["12"])
 
 
 if __name__ == "__main__":
