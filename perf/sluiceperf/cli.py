@@ -69,7 +69,8 @@ def measure(names: list[str], options: argparse.Namespace, scratch: Path, progre
     for name in names:
         progress(name, keep=True)
         try:
-            for row in SCENARIOS[name](scratch, options.quick, options.runs, options.peers, progress):
+            made = SCENARIOS[name](scratch, options.quick, options.runs, options.peers, progress)
+            for row in made:
                 rows.append(row)  # one by one: what was measured before an error counts
         except LabError as error:
             progress(f"perf/run: {name}: {error}", keep=True)

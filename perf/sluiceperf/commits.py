@@ -1,5 +1,5 @@
-"""Commits as the two sides of a comparison: each is built in a tree of its own and measured by its own
-perf/run, turn by turn, so that a machine that becomes slower does so for both."""
+"""Commits as the two sides of a comparison: each is built in a tree of its own and measured by its
+own perf/run, turn by turn, so that a machine that becomes slower does so for both."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .rows import Row, merged
 
 def resolve(name: str) -> str | None:
     """The full hash of a commit; None when there is none of this name."""
-    done = run("git", "-C", str(REPOSITORY), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}",
-               check=False)
+    done = run("git", "-C", str(REPOSITORY), "rev-parse", "--verify", "--quiet",
+               f"{name}^{{commit}}", check=False)
     return done.stdout.strip() or None
 
 
@@ -53,8 +53,8 @@ def _build(tree: Path, options: list[str]) -> None:
 
 def measure_once(tree: Path, arguments: list[str], out: Path) -> list[Row]:
     environment = {name: value for name, value in os.environ.items() if name != "SLUICE_BUILD"}
-    done = subprocess.run([str(tree / "perf" / "run"), *arguments, "--runs", "1", "--out", str(out)],
-                          capture_output=True, text=True, env=environment)
+    command = [str(tree / "perf" / "run"), *arguments, "--runs", "1", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise LabError(f"{tree}: {(done.stderr or done.stdout).strip()[-300:]}")
     return report.load(out)

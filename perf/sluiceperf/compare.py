@@ -28,8 +28,8 @@ class Change:
 
 
 def chance(before: int, after: int) -> float:
-    """How often the ranges of so many runs of the same thing do not touch: all of one side must come
-    before all of the other. 3 and 3 runs: 10 %; 5 and 5: 0.8 %."""
+    """How often the ranges of so many runs of the same thing do not touch: all of one side must
+    come before all of the other. 3 and 3 runs: 10 %; 5 and 5: 0.8 %."""
     return 2 / math.comb(before + after, before)
 
 
@@ -58,7 +58,8 @@ def compare(before: list[Row], after: list[Row]) -> list[Change]:
 def _where(row: Row) -> str:
     return ", ".join(filter(None, (
         f"{row.who} {row.mode}".strip(), row.device, row.variant, row.bytes and f"{row.bytes} B",
-        f"{row.flows:,} flows" if row.flows else "", f"{row.workers} workers" if row.workers > 1 else "")))
+        f"{row.flows:,} flows" if row.flows else "",
+        f"{row.workers} workers" if row.workers > 1 else "")))
 
 
 def _figure(row: Row) -> str:
@@ -66,13 +67,14 @@ def _figure(row: Row) -> str:
 
 
 def text(before: list[Row], after: list[Row], shows_all: bool = False) -> str:
-    """A table of what differs by more than the spread (or of everything), and a count of the rest."""
+    """A table of what differs by more than the spread (or of all), and a count of the rest."""
     changes = compare(before, after)
     beyond = [c for c in changes if shows_all or c.verdict != WITHIN]
     lines = [(c.after.what, _where(c.after), _figure(c.before), _figure(c.after), c.after.unit,
               c.percent, c.verdict) for c in beyond]
     counts = Counter(c.verdict for c in changes)
-    total = ", ".join(f"{counts[name]} {name}" for name in (BETTER, WORSE, FEW, WITHIN) if counts[name])
+    total = ", ".join(f"{counts[name]} {name}" for name in (BETTER, WORSE, FEW, WITHIN)
+                      if counts[name])
     alone = len(before) + len(after) - 2 * len(changes)
     total += f"; {alone} in one report only" if alone else ""
     head = ("what", "where", "before", "after", "unit", "change", "verdict")

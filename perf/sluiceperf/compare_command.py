@@ -11,9 +11,9 @@ from . import commits, compare, report
 from .cli import Progress, scenario_names
 from .rows import Row
 
-ABOUT = """The same figures before and after a change, and which of them differ by more than they spread.
-Both sides are reports (report.json or its folder), or both are commits, "." being this tree as it is:
-these are built and measured here, in turn."""
+ABOUT = """The same figures before and after a change, and which of them differ by more than they
+spread. Both sides are reports (report.json or its folder), or both are commits, "." being this tree
+as it is: these are built and measured here, in turn."""
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -24,7 +24,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     of_commits = parser.add_argument_group("when commits are measured")
     of_commits.add_argument("--scenario", default="cost", choices=scenario_names(),
                             help="what to measure (default %(default)s)")
-    of_commits.add_argument("--full", action="store_true", help="every case, not only those of --quick")
+    of_commits.add_argument("--full", action="store_true",
+                            help="every case, not only those of --quick")
     of_commits.add_argument("--runs", type=int, default=5, help="turns (default %(default)s)")
     of_commits.add_argument("--peers", default="testpmd",
                             help="measured in each turn too (default %(default)s; none)")

@@ -1,7 +1,7 @@
 """Cost: cycles per packet on one core, beside the peers on identical ports.
 
 Two kinds of ports. `null+source`: the packet source of perf/flow_source.h, for any number of flows.
-`pcap`: capture files, which every DPDK program can replay by itself, for as many flows as they hold.
+`pcap`: capture files, which every DPDK program can replay by itself, for as many flows as fit.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def cost_rows(samples: Samples, tsc_hz: float, **where) -> list[Row]:
     for (who, mode), turns in samples.items():
         common = dict(where, who=who, mode=mode, workers=1)
         rows.append(row([s.cycles(tsc_hz) for s in turns], "cycles/packet", what="cost", **common))
-        rows.append(row([s.mpps for s in turns], "Mpps/CPU-second", what="rate per CPU-second", **common))
+        rows.append(row([s.mpps for s in turns], "Mpps/CPU-second", what="rate per CPU-second",
+                        **common))
     return rows
 
 
@@ -110,8 +111,9 @@ def paired_rows(samples: Samples, ours: tuple[str, str], tsc_hz: float, **where)
     for (who, mode), turns in samples.items():
         pairs = list(zip(samples[ours], turns))
         if mode == "rxonly":
-            rows.append(row([our.cycles(tsc_hz) - s.cycles(tsc_hz) for our, s in pairs], "cycles/packet",
-                            what="own cost", note="cost without testpmd rxonly in the same turn", **common))
+            rows.append(row([our.cycles(tsc_hz) - s.cycles(tsc_hz) for our, s in pairs],
+                            "cycles/packet", what="own cost",
+                            note="cost without testpmd rxonly in the same turn", **common))
         elif (who, mode) != ours:
             rows.append(row([our.mpps / s.mpps for our, s in pairs], "ratio",
                             what=f"rate beside {who} {mode}", **common))
@@ -129,8 +131,8 @@ def run_case(case: Case, subjects: list[Subject], scratch: Path, runs: int, seco
 
     with hugepages.reserved(pages), Comparison(subjects, progress):
         for number in range(runs):
-            progress(f"{ours.device}: {traffic.flows:,} flows, {traffic.bytes} bytes, {traffic.variant}: "
-                     f"run {number + 1} of {runs}")
+            progress(f"{ours.device}: {traffic.flows:,} flows, {traffic.bytes} bytes, "
+                     f"{traffic.variant}: run {number + 1} of {runs}")
             for subject in subjects:
                 if isinstance(subject, Testpmd):
                     for mode in case.modes:

@@ -1,4 +1,4 @@
-"""OVS-DPDK as a subject: ct(nat) behind a select group, destination NAT, both directions established.
+"""OVS-DPDK as a subject: ct(nat) behind a select group, destination NAT, established both ways.
 
 IPv4 UDP, at most 2.5 million flows. Its connection tracking verifies L4 checksums, which the frames
 of the packet source have right only while they are short."""
@@ -95,7 +95,8 @@ class Ovs(Subject):
 
     def program(self) -> None:
         buckets = ",".join(
-            f"bucket=bucket_id:{i},weight:1,actions=ct(commit,nat(dst=10.64.0.{i + 1}:8080),table=2)"
+            f"bucket=bucket_id:{i},weight:1,"
+            f"actions=ct(commit,nat(dst=10.64.0.{i + 1}:8080),table=2)"
             for i in range(BACKENDS))
         self.ofctl("add-group", "br0", f"group_id=1,type=select,selection_method=dp_hash,{buckets}")
         flows = self.home / "flows"
@@ -113,7 +114,8 @@ class Ovs(Subject):
         return run("ovs-vsctl", f"--db=unix:{self.home}/db.sock", "--timeout=30", *words).stdout
 
     def ofctl(self, *words: str) -> str:
-        return run("ovs-ofctl", "-O", "OpenFlow15", words[0], f"unix:{self.home}/br0.mgmt", *words[2:]).stdout
+        bridge = f"unix:{self.home}/br0.mgmt"
+        return run("ovs-ofctl", "-O", "OpenFlow15", words[0], bridge, *words[2:]).stdout
 
     def appctl(self, *words: str) -> str:
         self.await_file(self.control)
@@ -122,7 +124,8 @@ class Ovs(Subject):
     def counters(self) -> tuple[int, int]:
         """(received, sent) of both ports."""
         text = self.ofctl("dump-ports", "br0")
-        total = lambda way: sum(map(int, re.findall(rf"port\s+\"?[12p]\S*\s.*?{way} pkts=(\d+)", text, re.S)))
+        counts = lambda way: re.findall(rf"port\s+\"?[12p]\S*\s.*?{way} pkts=(\d+)", text, re.S)
+        total = lambda way: sum(map(int, counts(way)))
         return total("rx"), total("tx")
 
     def prepare(self) -> None:

@@ -66,7 +66,7 @@ def checksum(data: bytes) -> int:
 
 
 def udp_frame(family: str, client: int, port: int, bytes_: int) -> bytes:
-    """A whole frame of client number `client` to the listener, zeros for payload, checksums right."""
+    """A whole frame of client number `client` to the listener, payload of zeros."""
     headers = 14 + (20 if family == "4" else 40) + 8
     payload = bytes(max(0, bytes_ - headers))
     length = 8 + len(payload)

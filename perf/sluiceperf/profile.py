@@ -26,10 +26,13 @@ REPORT_LINE = re.compile(r"^\s*(?P<share>[\d.]+)%\s+(?P<object>\S+)\s+\[[.k]\] (
 ANNOTATED_LINE = re.compile(r"^\s*(?P<share>[\d.]+)?\s*:\s*(?P<at>[0-9a-f]+):\s+(?P<code>.+)$")
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #1a1a1a }
-h1 { font-size: 1.5em } p { color: #555 } table { border-collapse: collapse; font-size: 13px; width: 100% }
-td { padding: 2px 8px; white-space: nowrap } td.n { text-align: right; width: 4em; font-variant-numeric: tabular-nums }
-td.bar { width: 40% } td.bar div { background: #0b6e4f; height: 12px } summary { cursor: pointer; margin: .4em 0 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1060px; margin: 2em auto; padding: 0 1em;
+       color: #1b1f24 }
+h1 { font-size: 1.5em } p { color: #5b6470 } summary { cursor: pointer; margin: .4em 0 }
+table { border-collapse: collapse; font-size: 13px; width: 100% }
+td { padding: 2px 8px; white-space: nowrap } td.bar { width: 40% }
+td.n { text-align: right; width: 4em; font-variant-numeric: tabular-nums }
+td.bar div { background: #0b6e4f; height: 12px }
 pre { font-size: 12px; line-height: 1.35; overflow-x: auto } pre span { display: block }
 """
 
@@ -67,8 +70,9 @@ def page(title: str, found: list[Function], listings: dict[str, list[tuple[float
     rest = 100 - sum(each.share for each in shown)
     widest = max((each.share for each in shown), default=1)
     lines = "".join(
-        f"<tr><td class=n>{each.share:.1f} %<td class=bar><div style='width:{each.share / widest * 100:.1f}%'>"
-        f"</div><td>{escape(each.symbol)}<td>{escape(each.object)}</tr>" for each in shown)
+        f"<tr><td class=n>{each.share:.1f} %<td class=bar>"
+        f"<div style='width:{each.share / widest * 100:.1f}%'></div>"
+        f"<td>{escape(each.symbol)}<td>{escape(each.object)}</tr>" for each in shown)
     blocks = []
     for symbol, code in listings.items():
         text = "".join(f"<span style='background:rgba(200,85,61,{min(1, share / 12):.2f})'>"
@@ -77,9 +81,10 @@ def page(title: str, found: list[Function], listings: dict[str, list[tuple[float
         blocks.append(f"<details><summary>{escape(symbol)}</summary><pre>{text}</pre></details>")
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Sluice: CPU profile</title>"
             f"<style>{STYLE}</style><h1>CPU profile of the worker</h1><p>{escape(title)}</p>"
-            f"<table>{lines}<tr><td class=n>{max(0, rest):.1f} %<td class=bar><td>everything else<td></tr>"
-            f"</table><h2>By instruction</h2><p>Percent of the function's samples. A sample names the "
-            f"instruction that was waited for or the one behind it.</p>{''.join(blocks)}</html>\n")
+            f"<table>{lines}<tr><td class=n>{max(0, rest):.1f} %<td class=bar><td>everything else"
+            f"<td></tr></table><h2>By instruction</h2><p>Percent of the function's samples. A sample "
+            f"names the instruction that was waited for or the one behind it.</p>"
+            f"{''.join(blocks)}</html>\n")
 
 
 def take(subject: Subject, folder: Path) -> str | None:
@@ -91,8 +96,8 @@ def take(subject: Subject, folder: Path) -> str | None:
     time.sleep(0.1)
     tid = machine.thread_ids(subject.pid, subject.threads)[0]
     recorded = subprocess.run(
-        ("perf", "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "-t", str(tid), "-o", str(data),
-         "--", "sleep", str(SECONDS)), capture_output=True, text=True)
+        ("perf", "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "-t", str(tid),
+         "-o", str(data), "--", "sleep", str(SECONDS)), capture_output=True, text=True)
     subject.pause()
     if recorded.returncode != 0:
         return (recorded.stderr.strip().splitlines() or ["perf record failed"])[-1]

@@ -1,6 +1,6 @@
 """Subjects on pcap devices: the same capture file of clients for all of them, replayed without end
 (`infinite_rx=1`); what is sent is dropped by the device. Each subject is first given the clients'
-frames once, to learn what it sends to the backends: the backends' capture file answers exactly that.
+frames once, to learn what it sends to the backends: the file of the backends answers exactly that.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class ReplaySluice(Sluice):
     def feed(self) -> list[str]:
         if self.answers is None:
             return ["--device", f"pcap:{self.capture.clients}", f"net_pcap_out,tx_pcap={self.sent}"]
-        return ["--device", *(f"pcap:{file},infinite_rx=1" for file in (self.capture.clients, self.answers))]
+        files = (self.capture.clients, self.answers)
+        return ["--device", *(f"pcap:{file},infinite_rx=1" for file in files)]
 
     def packets(self) -> int:
         return sum(worker["rx"] for worker in self.ask("stats")["workers"])
@@ -72,7 +73,7 @@ class ReplaySluice(Sluice):
     def start(self) -> None:
         if self.answers is None:
             super().start()
-            await_true(lambda: self.packets() >= self.traffic.flows, "sluice takes the capture file up")
+            await_true(lambda: self.packets() >= self.traffic.flows, "sluice takes the file up")
             self.stop()
             self.answers = self.capture.answer(self.who, self.sent)
         super().start()
@@ -80,8 +81,8 @@ class ReplaySluice(Sluice):
     def warm(self) -> None:
         """The backends answer before the first clients have asked: such packets are not counted.
         That every later one is forwarded shows that it translates as it did while learning."""
-        await_true(lambda: sum(w["flows"] for w in self.ask("stats")["workers"]) == self.traffic.flows,
-                   f"sluice knows {self.traffic.flows} flows")
+        known = lambda: sum(worker["flows"] for worker in self.ask("stats")["workers"])
+        await_true(lambda: known() == self.traffic.flows, "sluice knows every flow")
         time.sleep(0.1)
         self.others = self.not_forwarded()
 
@@ -91,7 +92,7 @@ class ReplaySluice(Sluice):
 
 
 def received_packets(text: str) -> list[str]:
-    """By port, from the output of `show port stats all`; what stopping printed before is passed over."""
+    """By port, from the output of `show port stats all`; not from what stopping printed before."""
     return re.findall(r"NIC statistics for port \d.*?RX-packets:\s*(\d+).*?Throughput", text, re.S)
 
 
@@ -106,7 +107,8 @@ class ReplayTestpmd(Testpmd):
     def devices(self) -> list[str]:
         """It changes no addresses, so that any answers do: those that Sluice was given."""
         files = (self.capture.clients, self.sluice.answers)
-        return [f"--vdev=net_pcap{port},rx_pcap={file},infinite_rx=1" for port, file in enumerate(files)]
+        return [f"--vdev=net_pcap{port},rx_pcap={file},infinite_rx=1"
+                for port, file in enumerate(files)]
 
     def packets(self) -> int:
         seen = self.log.stat().st_size
@@ -120,7 +122,7 @@ class ReplayTestpmd(Testpmd):
 
     def warm(self) -> None:
         self.prepare()
-        await_true(lambda: self.packets() > 0, "testpmd takes the capture files up")
+        await_true(lambda: self.packets() > 0, "testpmd takes the files up")
 
 
 class ReplayOvs(Ovs):
@@ -139,7 +141,7 @@ class ReplayOvs(Ovs):
         sent = self.scratch / "ovs-sent.pcap"
         self.add_port(1, f"net_pcap1,tx_pcap={sent}")
         self.add_port(0, f"net_pcap0,rx_pcap={self.capture.clients},infinite_rx=1")
-        await_true(lambda: self.counters()[1] >= 4 * self.traffic.flows, "OVS takes the capture file up")
+        await_true(lambda: self.counters()[1] >= 4 * self.traffic.flows, "OVS takes the file up")
         for port in (0, 1):
             self.vsctl("del-port", f"p{port}")
         backends = self.capture.answer(self.who, sent)

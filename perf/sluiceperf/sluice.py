@@ -21,7 +21,8 @@ class Sluice(Subject):
     def __init__(self, scratch: Path, traffic: Traffic, listeners: int = 1, backends: int = 100,
                  cores: tuple[int, ...] = (1,), name: str = "sluice", flows_max: int = 0) -> None:
         super().__init__(scratch, name)
-        self.traffic, self.listeners, self.backends, self.cores = traffic, listeners, backends, cores
+        self.traffic, self.cores = traffic, cores
+        self.listeners, self.backends = listeners, backends
         self.flows_max = flows_max or 1 << max(12, traffic.flows.bit_length())
         self.tsc_hz = 0
 

@@ -1,4 +1,4 @@
-"""The packet source inside every subject (perf/flow_source.h): what it shall send, and how far it is."""
+"""The packet source inside every subject (perf/flow_source.h): what it sends, how far it is."""
 
 from __future__ import annotations
 

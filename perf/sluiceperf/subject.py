@@ -65,12 +65,13 @@ class Subject:
         os.kill(self.pid, signal.SIGCONT)
 
     def last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        lines = said.strip().splitlines()
         return "; ".join(lines[-3:]) or "it said nothing"
 
     def warm(self) -> None:
-        """Waits until every flow is answered and was used once: until a TCP client acknowledges, its
-        flow lives for seconds only."""
+        """Waits until every flow is answered and was used once: until a TCP client acknowledges,
+        its flow lives for seconds only."""
         deadline = time.monotonic() + WARM_SECONDS_MAX
         while True:
             state = read_status(self.status)
@@ -79,7 +80,8 @@ class Subject:
             if self.process.poll() is not None:
                 raise LabError(f"{self.name} ended while it was warming up: {self.last_words()}")
             if time.monotonic() > deadline:
-                raise LabError(f"{self.name} is not warm after {WARM_SECONDS_MAX} s: {state}; {self.last_words()}")
+                raise LabError(f"{self.name} is not warm after {WARM_SECONDS_MAX} s: {state}; "
+                               f"{self.last_words()}")
             time.sleep(0.02)
 
     def packets(self) -> int:
@@ -91,7 +93,8 @@ class Subject:
         self.prepare()
         time.sleep(0.15)
         if self.process.poll() is not None:
-            raise LabError(f"{self.name} ended with status {self.process.returncode}: {self.last_words()}")
+            raise LabError(f"{self.name} ended with status {self.process.returncode}: "
+                           f"{self.last_words()}")
         tids = machine.thread_ids(self.pid, self.threads)
         if not tids:
             raise LabError(f"{self.name} has no worker thread: {self.last_words()}")

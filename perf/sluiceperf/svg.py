@@ -28,8 +28,8 @@ def _log_ticks(low: float, high: float) -> list[float]:
     """1, 2 and 5 times powers of ten, from the last one below the values to the first one above."""
     low = max(1e-9, low)
     high = max(high, low)
-    steps = [m * 10.0 ** p for p in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-             for m in (1, 2, 5)]
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = [m * 10.0 ** p for p in powers for m in (1, 2, 5)]
     first = max(i for i, step in enumerate(steps) if step <= low * 1.000001)
     last = min((i for i, step in enumerate(steps) if step >= high), default=len(steps) - 1)
     return steps[first:max(last, first + 1) + 1]
@@ -97,13 +97,15 @@ def _spread_out(wanted: list[float], apart: float) -> list[float]:
 
 def lines(title: str, series: dict[str, list[tuple[float, float, float, float]]], x_name: str,
           y_name: str, x_labels: dict[float, str] | None = None, y_log: bool = False) -> str:
-    """series: name → [(x, median, min, max)]; x is logarithmic. `x_labels`: words for values of x."""
+    """series: name → [(x, median, min, max)]; x is logarithmic. `x_labels`: words for some x."""
     points = [p for line in series.values() for p in line]
     if not points:
         return ""
     x_low, x_high = (math.log10(limit(p[0] for p in points)) for limit in (min, max))
     end = WIDTH - RIGHT
-    x_at = lambda x: LEFT + 8 + (math.log10(x) - x_low) / ((x_high - x_low) or 1) * (end - LEFT - 16)
+    width = (end - LEFT - 16) / ((x_high - x_low) or 1)
+    x_at = lambda x: LEFT + 8 + (math.log10(x) - x_low) * width
+    x_word = lambda x: (x_labels or {}).get(x) or _short(x)
     top, up = max(p[3] for p in points), TOP + BOTTOM - HEIGHT
     y = (_LogScale(min(p[2] for p in points), top, HEIGHT - BOTTOM, up) if y_log
          else _LinearScale(top * 1.05, HEIGHT - BOTTOM, up))
@@ -112,31 +114,31 @@ def lines(title: str, series: dict[str, list[tuple[float, float, float, float]]]
         parts.append(_line(LEFT, y.at(tick), end, y.at(tick), "grid")
                      + _text(LEFT - 8, y.at(tick) + 4, _short(tick), "end"))
     for x in sorted({p[0] for p in points}):
-        parts.append(_text(x_at(x), HEIGHT - BOTTOM + 18, (x_labels or {}).get(x) or _short(x), "mid"))
+        parts.append(_text(x_at(x), HEIGHT - BOTTOM + 18, x_word(x), "mid"))
     parts.append(_text((LEFT + end) / 2, HEIGHT - 8, x_name, "mid"))
     parts.append(_text(16, HEIGHT / 2, y_name, "mid", f'transform="rotate(-90 16 {HEIGHT / 2})"'))
     last = [y.at(max(line)[1]) for line in series.values()]
     for number, ((name, line), label_y) in enumerate(zip(series.items(), _spread_out(last, 17))):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(f"{x_at(p[0]):.1f},{y.at(p[1]):.1f}" for p in sorted(line))
-        width = 3 if name.startswith("sluice") else 1.6
+        is_ours = name.startswith("sluice")
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" '
-                     f'stroke-width="{width}"/>')
+                     f'stroke-width="{3 if is_ours else 1.6}"/>')
         for x, median, low, high in line:
             parts.append(
                 _line(x_at(x), y.at(low), x_at(x), y.at(high), "", f'stroke="{colour}"')
-                + f'<circle cx="{x_at(x):.1f}" cy="{y.at(median):.1f}" r="3.5" fill="{colour}"><title>'
-                + escape(_figure(f"{name}, {(x_labels or {}).get(x) or _short(x)}", median, low,
-                                 high, y_name)) + "</title></circle>")
-        parts.append(_text(end + 12, label_y + 4, name, "strong" if width == 3 else "",
+                + f'<circle cx="{x_at(x):.1f}" cy="{y.at(median):.1f}" r="3.5" fill="{colour}">'
+                + f"<title>{escape(_figure(f'{name}, {x_word(x)}', median, low, high, y_name))}"
+                + "</title></circle>")
+        parts.append(_text(end + 12, label_y + 4, name, "strong" if is_ours else "",
                            f'fill="{colour}"'))
     return _frame(title, "".join(parts))
 
 
-def bars(title: str, values: list[tuple[str, float, float, float]], unit: str, is_log: bool = False,
-         ours: str = "sluice") -> str:
-    """values: [(name, median, min, max)]; those whose name begins with `ours` stand out. With `is_log`
-    bars begin at the tick below the smallest value."""
+def bars(title: str, values: list[tuple[str, float, float, float]], unit: str,
+         is_log: bool = False, ours: str = "sluice") -> str:
+    """values: [(name, median, min, max)]; those whose name begins with `ours` stand out. With
+    `is_log` bars begin at a tick below the smallest value."""
     if not values:
         return ""
     high, width = max(v[3] for v in values), WIDTH - NAMES - FIGURES

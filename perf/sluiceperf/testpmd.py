@@ -31,7 +31,8 @@ class Testpmd(Subject):
                    "--file-prefix", f"sluice-perf-{os.getpid()}",
                    *self.devices(), "--", "-i", "--nb-cores=1", f"--total-num-mbufs={self.buffers}",
                    "--no-flush-rx"]
-        environment = dict(os.environ, SLUICE_SOURCE=self.traffic.options(self.status, learns=False))
+        source = self.traffic.options(self.status, learns=False)
+        environment = dict(os.environ, SLUICE_SOURCE=source)
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
                                             text=True, env=environment)

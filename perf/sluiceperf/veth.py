@@ -135,7 +135,8 @@ class Nftables(KernelBalancer):
 
     def start(self) -> None:
         super().start()
-        backends = ", ".join(f"{n}: {address} . {BACKEND_PORT}" for n, address in enumerate(BACKENDS))
+        backends = ", ".join(f"{n}: {address} . {BACKEND_PORT}"
+                             for n, address in enumerate(BACKENDS))
         rules = RULES.format(listener=LISTENER, port=LISTENER_PORT, count=len(BACKENDS),
                              backends=backends, first=SNAT_ADDRESSES[0], last=SNAT_ADDRESSES[-1])
         shell.run("ip", "netns", "exec", self.lab.balancer, "nft", "-f", "-", stdin=rules)
@@ -223,7 +224,8 @@ class Rig:
             self.balancer.pause()
 
 
-def rows_of(costs: dict[tuple[str, str, str], list[float]], unit: str, what: str, **where) -> list[Row]:
+def rows_of(costs: dict[tuple[str, str, str], list[float]], unit: str, what: str,
+            **where) -> list[Row]:
     """costs: by (who, mode, device), Sluice first; turn by turn."""
     common = dict(where, workers=1, note=NOTE)
     rows, ours = [], next(iter(costs))
@@ -266,7 +268,8 @@ def run(scratch: Path, quick: bool, runs: int, peers: set[str], progress) -> Ite
     seconds = 1.0 if quick else 2.0
     if Nftables in rivals:
         yield from compare(scratch, [VethSluice, Nftables], "udp", {
-            ("ns/packet", "CPU per packet over veth"): lambda rig: rig.load.run(seconds)}, runs, progress)
+            ("ns/packet", "CPU per packet over veth"): lambda rig: rig.load.run(seconds),
+        }, runs, progress)
     yield from compare(scratch, [VethSluice, *rivals], "tcp", {
         ("ns/connection", "CPU per connection over veth"):
             lambda rig: rig.lab.request(seconds, keeps_alive=False),

@@ -172,7 +172,8 @@ class VethLab:
         url = f"http://{LISTENER}:{LISTENER_PORT}/"
         deadline = time.monotonic() + 15
         while True:
-            done = run("ip", "netns", "exec", self.client, "curl", "-sf", "-m", "1", url, check=False)
+            done = run("ip", "netns", "exec", self.client, "curl", "-sf", "-m", "1", url,
+                       check=False)
             if done.stdout == "hello\n":
                 return
             if time.monotonic() > deadline:
@@ -181,7 +182,7 @@ class VethLab:
             time.sleep(0.1)
 
     def request(self, seconds: float, keeps_alive: bool) -> int:
-        """Requests answered to CLIENTS clients that each ask again as soon as they have an answer."""
+        """Requests answered to CLIENTS clients that ask again as soon as they have an answer."""
         headers = [] if keeps_alive else ["-H", "Connection: close"]
         done = run("ip", "netns", "exec", self.client, "taskset", "-c", str(FAR_CORE), "wrk", "-t1",
                    f"-c{CLIENTS}", f"-d{max(1, round(seconds))}", *headers,
