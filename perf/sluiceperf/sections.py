@@ -1,4 +1,4 @@
-"""Sections of the report's page: which rows are drawn, and how. What no section takes is drawn as bars."""
+"""Sections of the report's page: which rows are drawn, and how. What none takes becomes bars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def _values(rows: list[Row], name) -> list[tuple[str, float, float, float]]:
 
 
 def _flows(flows: int) -> str:
-    return f"{flows // MILLION} M" if flows >= MILLION else f"{flows // 1000} k" if flows >= 1000 else str(flows)
+    if flows >= MILLION:
+        return f"{flows // MILLION} M"
+    return f"{flows // 1000} k" if flows >= 1000 else str(flows)
 
 
 def _size(size: str) -> str:
@@ -34,8 +36,8 @@ def _against_flows(rows: list[Row], unit: str) -> str:
 
 def cost_against_flows(rows: list[Row]) -> Section:
     return ("Cycles per packet against flows",
-            "64-byte UDP over IPv4, established flows, both directions mixed, on one core that also makes the "
-            "packets. Own cost is without testpmd rxonly on the same source.",
+            "64-byte UDP over IPv4, established flows, both directions mixed, on one core that "
+            "also makes the packets. Own cost is without testpmd rxonly on the same source.",
             _against_flows(rows, "cycles/packet"))
 
 
@@ -45,93 +47,106 @@ def rate_against_flows(rows: list[Row]) -> Section:
 
 
 def peers(rows: list[Row]) -> Section:
-    beside = [r for r in rows if r.what.startswith("rate beside")
-              and (r.device == "pcap" or r.flows == MILLION) and r.variant == "udp4" and r.bytes == "64"]
+    beside = [r for r in rows if (r.device == "pcap" or r.flows == MILLION)
+              and r.variant == "udp4" and r.bytes == "64"]
     name = lambda r: f"{r.what.removeprefix('rate beside ')}, {_flows(r.flows)}, {r.device}"
-    return ("Sluice's rate beside its peers", "Same packets, same kind of ports, one core, turn by turn; right of "
-            "the line Sluice is faster. testpmd keeps no flows: it is the limit, not a rival.",
+    return ("Sluice's rate beside its peers",
+            "Same packets, same kind of ports, one core, turn by turn; right of the line Sluice is "
+            "faster. testpmd keeps no flows: it is the limit, not a rival.",
             svg.ratios("ratios", _values(beside, name)))
 
 
 def traffics(rows: list[Row]) -> Section:
-    name = lambda r: (f"{'sluice, own' if r.what == 'own cost' else f'{r.who} {r.mode}'}: "
-                      f"{r.variant} {_size(r.bytes)}, {_flows(r.flows)}")
-    shown = [r for r in rows if r.flows >= MILLION and r.device == "null+source" and
-             "steered" not in r.variant and (r.what == "own cost" or r.mode == "5tswap")
+    shown = [r for r in rows if r.flows >= MILLION and r.device == "null+source"
+             and "steered" not in r.variant and (r.what == "own cost" or r.mode == "5tswap")
              and r.unit == "cycles/packet"]
     shown.sort(key=lambda r: (r.variant, r.bytes, r.flows, r.who != "sluice"))
-    return ("Sizes, families, protocols, popularity", "Cycles per packet, from a million flows on. Zipf 1: few flows "
-            "have most of the packets. Long packets cost the source more, which is why own cost is shown.",
+    name = lambda r: (f"{'sluice, own' if r.what == 'own cost' else f'{r.who} {r.mode}'}: "
+                      f"{r.variant} {_size(r.bytes)}, {_flows(r.flows)}")
+    return ("Sizes, families, protocols, popularity",
+            "Cycles per packet, from a million flows on. Zipf 1: few flows have most of the "
+            "packets. Long packets cost the source more, which is why own cost is shown.",
             svg.bars("traffics", _values(shown, name), "cycles"))
 
 
 def captures(rows: list[Row]) -> Section:
-    shown = [r for r in rows if r.device == "pcap" and r.unit == "cycles/packet" and r.what == "cost"]
+    shown = [r for r in rows
+             if r.device == "pcap" and r.unit == "cycles/packet" and r.what == "cost"]
     name = lambda r: f"{r.who} {r.mode}, {_size(r.bytes)}"
-    return ("One capture file for all", f"Cycles per packet with net_pcap's infinite_rx on both ports, "
-            "10 k flows.", svg.bars("capture file", _values(shown, name), "cycles", is_log=True))
+    return ("One capture file for all",
+            "Cycles per packet with net_pcap's infinite_rx on both ports, 10 k flows.",
+            svg.bars("capture file", _values(shown, name), "cycles", is_log=True))
 
 
 def veth(rows: list[Row]) -> Section:
     shown = [r for r in rows if r.device.startswith("veth") and r.unit.startswith("ns/")]
     name = lambda r: f"{r.who} {r.mode}, {r.unit.removeprefix('ns/')}"
     return ("Over veth (not like for like)",
-            "CPU time of the balancer, the kernel threads of its interfaces included, with the same client and "
-            "server. AF_XDP on veth copies each packet into and out of the kernel, nftables never leaves the kernel, "
-            "HAProxy ends connections.",
+            "CPU time of the balancer, the kernel threads of its interfaces included, with the "
+            "same client and server. AF_XDP on veth copies each packet into and out of the kernel, "
+            "nftables never leaves the kernel, HAProxy ends connections.",
             svg.bars("veth", _values(shown, name), "ns"))
 
 
 def workers(rows: list[Row]) -> Section:
+    shown = [r for r in rows if r.unit == "Mpps"]
     name = lambda r: f"{r.who}, {r.workers} worker{'s' * (r.workers > 1)}, {_flows(r.flows)} flows"
-    return ("Workers", "Million packets per second of all workers, each with a packet source on its own core.",
-            svg.bars("workers", _values([r for r in rows if r.unit == "Mpps"], name), "Mpps"))
+    return ("Workers",
+            "Million packets per second of all workers, each with a packet source on its own core.",
+            svg.bars("workers", _values(shown, name), "Mpps"))
 
 
 def generator_rates(rows: list[Row]) -> Section:
+    shown = [r for r in rows if r.unit == "Mpps"]
     name = lambda r: (f"{r.who} {r.mode}, {r.variant} {_size(r.bytes)}, {_flows(r.flows)}, "
                       f"{r.what.removesuffix(' rate')}")
     return ("Rate from a generator on another core",
-            "Million packets per second, both directions together; without loss, and at most. The generator can be "
-            "the limit: see the notes of the figures.",
-            svg.bars("rates", _values([r for r in rows if r.unit == "Mpps"], name), "Mpps"))
+            "Million packets per second, both directions together; without loss, and at most. The "
+            "generator can be the limit: see the notes of the figures.",
+            svg.bars("rates", _values(shown, name), "Mpps"))
 
 
 def _percentiles(rows: list[Row], title: str) -> str:
     """Latencies of the first traffic among `rows`, whose modes end in a percentile."""
-    series: dict[str, list] = {}
+    traffic = lambda r: (r.bytes, r.flows, r.variant.split()[0])
     devices = len({r.device for r in rows})
+    series: dict[str, list] = {}
     for r in rows:
-        if (r.bytes, r.flows, r.variant.split()[0]) == (rows[0].bytes, rows[0].flows, rows[0].variant.split()[0]):
+        if traffic(r) == traffic(rows[0]):
             mode, _, name = r.mode.rpartition(" ")
             load = r.variant.partition(" at ")[2]
             device = r.device if devices > 1 else ""
             line = " ".join(filter(None, (r.who, mode, load and f"at {load}", device)))
             series.setdefault(line, []).append((PERCENTILES[name], r.median, r.min, r.max))
-    return svg.lines(title, series, "percentile", "us", {x: name for name, x in PERCENTILES.items()}, y_log=True)
+    words = {x: name for name, x in PERCENTILES.items()}
+    return svg.lines(title, series, "percentile", "us", words, y_log=True)
 
 
 def latency(rows: list[Row]) -> Section:
-    return ("Latency", "From the generator through the device and back, at shares of the zero-loss rate of Sluice; "
-            "testpmd io is the way without a load balancer.", _percentiles(rows, "latency"))
+    return ("Latency",
+            "From the generator through the device and back, at shares of the zero-loss rate of "
+            "Sluice; testpmd io is the way without a load balancer.", _percentiles(rows, "latency"))
 
 
 def added_latency(rows: list[Row]) -> Section:
+    shown = [r for r in rows if not r.mode.endswith("max")]
     name = lambda r: f"sluice {r.mode.removeprefix('nat ')}, {r.variant} {_size(r.bytes)}"
     return ("Added latency", "What Sluice takes longer than testpmd io in the same turn.",
-            svg.bars("added latency", _values([r for r in rows if not r.mode.endswith("max")], name), "us"))
+            svg.bars("added latency", _values(shown, name), "us"))
 
 
 def waking(rows: list[Row]) -> Section:
-    return ("Waking", "Single packets through an idle worker that sleeps (adaptive) or never does (busy).",
+    return ("Waking",
+            "Single packets through an idle worker that sleeps (adaptive) or never does (busy).",
             _percentiles(rows, "waking"))
 
 
 def stages(rows: list[Row]) -> Section:
+    shown = [r for r in rows if r.unit == "cycles"]
     name = lambda r: f"{r.mode}{', IPv6' * (r.variant == 'IPv6')}, {_flows(r.flows)}"
-    return ("Cost per stage", "Cycles per packet or operation in perf/pipeline_bench and perf/flow_bench: stages by "
-            "themselves, hot and alone on the core.",
-            svg.bars("stages", _values([r for r in rows if r.unit == "cycles"], name), "cycles", ours=""))
+    return ("Cost per stage",
+            "Cycles per packet or operation in the benchmarks: stages by themselves, and hot.",
+            svg.bars("stages", _values(shown, name), "cycles", ours=""))
 
 
 COST = ("cost", "own cost", "rate per CPU-second")
@@ -152,12 +167,13 @@ SECTIONS = (  # (section, the rows it is given by their `what`)
 
 
 def _remaining(rows: list[Row]) -> list[Section]:
-    """A section of bars for each thing and unit; those that are 0 throughout are left to the table."""
+    """A section of bars for each thing and unit; what is 0 throughout is left to the table."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for r in rows:
         groups.setdefault((r.what, r.unit), []).append(r)
     name = lambda r: ", ".join(filter(None, (f"{r.who} {r.mode}".strip(), r.variant)))
-    return [(f"{what[0].upper()}{what[1:]}, {unit}", "", svg.bars(what, _values(members, name), unit))
+    heading = lambda what, unit: f"{what[0].upper()}{what[1:]}, {unit}"
+    return [(heading(what, unit), "", svg.bars(what, _values(members, name), unit))
             for (what, unit), members in groups.items() if any(r.max for r in members)]
 
 
