@@ -17,6 +17,7 @@ namespace {
 constexpr uint32_t buffers = 2048;
 constexpr uint64_t lost_ns = 100'000'000;  // learning frames that are not back by then
 constexpr double debt_seconds = 50e-6;     // who is later than that sends less, not faster
+constexpr uint64_t wake_losses_max = 5;    // each is awaited for a second
 constexpr uint64_t stuck_ns = 30'000'000'000;
 constexpr uint32_t learning_window = 256;  // fewer than any ring holds: nothing is lost
 constexpr uint32_t zipf_ahead = 16;
@@ -321,7 +322,7 @@ TrialResult Exchange::wake(uint32_t count, uint32_t gap_us) {
   drop_strays();
   std::uniform_int_distribution<uint64_t> gaps_ns(uint64_t{gap_us} * 1000, uint64_t{gap_us} * 2000);
   const uint64_t began = monotonic_ns_now();
-  for (uint32_t i = 0; i < count; ++i) {
+  for (uint32_t i = 0; i < count && result.sent - result.received <= wake_losses_max; ++i) {
     for (const uint64_t due = monotonic_ns_now() + gaps_ns(random_); monotonic_ns_now() < due;) {
       receive(0, result);
       receive(1, result);

@@ -51,7 +51,8 @@ class Exchange {
 
   TrialResult run(const Trial& trial);
 
-  /// One packet after each pause of `gap_us` to twice that, awaited for a second.
+  /// One packet after each pause of `gap_us` to twice that, awaited for a second. Ends early when
+  /// several are lost.
   TrialResult wake(uint32_t count, uint32_t gap_us);
 
  private:

@@ -54,9 +54,9 @@ class Generator:
         """(percentiles in ns, lost) of single packets, each after a pause of `gap_us` to twice that."""
         answer = self.ask(f"wake {packets} {gap_us}")
         if answer["wrong"] or answer["received"] == 0:
-            raise LabError(f"{answer['received']} of {packets} single packets came back; wrong: "
+            raise LabError(f"{answer['received']} of {answer['sent']} single packets came back; wrong: "
                            f"{answer['wrong'] or 'none'}")
-        return answer["latency_ns"], packets - answer["received"]
+        return answer["latency_ns"], answer["sent"] - answer["received"]
 
     def pause(self) -> None:
         os.kill(self.process.pid, signal.SIGSTOP)
