@@ -35,6 +35,7 @@ IpAddress address(Family family, uint8_t net, uint32_t host) {
 
 DutSnapshots::DutSnapshots(const DutNet& net) : net_(net) {
   snapshot_.generation = 1;
+  snapshot_.timeouts.udp_established = 6'000;  // 10 minutes: flows wait while others are measured
   for (size_t i = 0; i < snapshot_.decision_key.bytes.size(); ++i) {
     snapshot_.decision_key.bytes[i] = static_cast<uint8_t>(7 * i + 1);
   }

@@ -19,7 +19,8 @@ constexpr uint64_t lost_ns = 100'000'000;  // learning frames that are not back 
 constexpr double debt_seconds = 50e-6;     // who is later than that sends less, not faster
 constexpr uint64_t wake_losses_max = 5;    // each is awaited for a second
 constexpr uint64_t stuck_ns = 30'000'000'000;
-constexpr uint32_t learning_window = 256;  // fewer than any ring holds: nothing is lost
+constexpr uint32_t learning_window = 256;     // fewer than any ring holds: nothing is lost
+constexpr uint32_t learning_block = 1 << 15;  // so few that none expires before it is answered
 constexpr uint32_t zipf_ahead = 16;
 
 uint64_t to_ns(uint64_t cycles) {
@@ -81,8 +82,12 @@ Status Exchange::wait_for_links() {
 
 Status Exchange::open() {
   if (Status status = wait_for_links(); !status) return status;
-  for (const bool answers : {false, true}) {
-    if (Status status = learn(answers); !status) return status;
+  done_.assign(plan_.flows, 0);
+  for (uint32_t from = 0; from < plan_.flows; from += learning_block) {
+    const Block block = {from, std::min(plan_.flows, from + learning_block), from};
+    for (const bool answers : {false, true}) {
+      if (Status status = learn(block, answers); !status) return status;
+    }
   }
   templates_.finish();
   fill_buffers();
@@ -94,51 +99,46 @@ Status Exchange::open() {
   return {};
 }
 
-/// Learning frames of all flows, as many under way as every ring holds; again what got lost.
-Status Exchange::learn(bool answers) {
-  done_.assign(plan_.flows, false);
-  learned_ = wrong_ = order_at_ = 0;
+/// Learning frames of a block, as many under way as every ring holds; again what got lost.
+Status Exchange::learn(Block block, bool answers) {
   uint32_t under_way = 0;
   uint64_t quiet_since = monotonic_ns_now(), advanced = quiet_since;
-  while (learned_ < plan_.flows) {
-    if (under_way == 0 && order_at_ == order_.size()) {
-      order_at_ = 0;
+  while (block.learned < block.to - block.from) {
+    if (under_way == 0 && block.at == block.to) {
+      block.at = block.from;
       resent_ = true;
     }
     if (under_way < learning_window) {
-      under_way += send_learning(sides_[answers ? 1 : 0], answers,
-                                 std::min<uint32_t>(burst_max, learning_window - under_way));
+      const uint32_t room = learning_window - under_way;
+      under_way += send_learning(block, answers, std::min<uint32_t>(burst_max, room));
     }
-    const uint32_t before = learned_;
-    const uint32_t came = take_learned(answers);
+    const uint32_t before = block.learned;
+    const uint32_t came = take_learned(block, answers);
     under_way -= std::min(came, under_way);
     const uint64_t now = monotonic_ns_now();
-    if (learned_ > before) advanced = now;
+    if (block.learned > before) advanced = now;
     if (came > 0) quiet_since = now;
     if (now > quiet_since + lost_ns) {
       under_way = 0;
       quiet_since = now;
     }
     if (now > advanced + stuck_ns || wrong_ > 0) {
-      return fail(
-          fmt::format("{} of {} flows {} through the device under test, {} packets came "
-                      "back wrong",
-                      learned_, plan_.flows, answers ? "answered" : "opened", wrong_));
+      return fail(fmt::format(
+          "{} of {} flows were {} through the device under test, {} packets "
+          "came back wrong",
+          block.from + block.learned, plan_.flows, answers ? "answered" : "opened", wrong_));
     }
   }
   return {};
 }
 
-/// Sends at most `count` flows that are not done, from where it stopped to the last one.
-uint32_t Exchange::send_learning(Side& side, bool answers, uint32_t count) {
+/// Sends at most `count` flows that are not done, from where it stopped to the block's last.
+uint32_t Exchange::send_learning(Block& block, bool answers, uint32_t count) {
+  const Side& side = sides_[answers ? 1 : 0];
   uint32_t sent = 0;
-  for (uint32_t looked = 0; looked < 4096 && sent < count; ++looked) {
-    if (order_at_ == order_.size()) return sent;
-    const uint32_t position = order_[order_at_];
-    if (done_[position]) {
-      ++order_at_;
-      continue;
-    }
+  for (; sent < count && block.at < block.to; ++block.at) {
+    const uint32_t position = order_[block.at];
+    if (done_[position] > (answers ? 1 : 0)) continue;
     rte_mbuf* frame = rte_pktmbuf_alloc(pool_);
     if (frame == nullptr) return sent;
     auto* data = rte_pktmbuf_mtod(frame, uint8_t*);
@@ -148,14 +148,13 @@ uint32_t Exchange::send_learning(Side& side, bool answers, uint32_t count) {
       rte_pktmbuf_free(frame);
       return sent;
     }
-    ++order_at_;
     ++sent;
   }
   return sent;
 }
 
 /// How many learning frames came back.
-uint32_t Exchange::take_learned(bool answers) {
+uint32_t Exchange::take_learned(Block& block, bool answers) {
   std::array<rte_mbuf*, burst_max> frames;
   const uint16_t count = nic::rx_burst(sides_[answers ? 0 : 1].rx, frames.data(), burst_max);
   for (uint16_t i = 0; i < count; ++i) {
@@ -163,9 +162,9 @@ uint32_t Exchange::take_learned(bool answers) {
         answers ? templates_.confirm(bytes_of(frames[i])) : templates_.learn(bytes_of(frames[i]));
     if (position < 0) {
       ++wrong_;
-    } else if (!done_[static_cast<size_t>(position)]) {
-      done_[static_cast<size_t>(position)] = true;
-      ++learned_;
+    } else if (uint8_t& done = done_[static_cast<size_t>(position)]; done == (answers ? 1 : 0)) {
+      ++done;
+      ++block.learned;
     }
   }
   if (count > 0) rte_pktmbuf_free_bulk(frames.data(), count);

@@ -69,9 +69,16 @@ class Exchange {
   Exchange(const FlowPlan& plan, nic::PortSet& ports, rte_mempool* pool);
 
   Status wait_for_links();
-  Status learn(bool answers);
-  uint32_t send_learning(Side& side, bool answers, uint32_t count);
-  uint32_t take_learned(bool answers);
+  /// Flows that are opened and answered together, as positions in order_.
+  struct Block {
+    uint32_t from = 0, to = 0;
+    uint32_t at = 0;
+    uint32_t learned = 0;
+  };
+
+  Status learn(Block block, bool answers);
+  uint32_t send_learning(Block& block, bool answers, uint32_t count);
+  uint32_t take_learned(Block& block, bool answers);
   void fill_buffers();
   void build(unsigned port, uint16_t count);
   void flush(unsigned port, bool keeps, TrialResult& result);
@@ -86,9 +93,9 @@ class Exchange {
   FlowTemplates templates_;
   std::unique_ptr<Arrivals> arrivals_;  // once every flow is learned
   std::vector<uint32_t> order_;         // of opening; afterwards the draws of Zipf, or nothing
-  std::vector<bool> done_;              // by position: learned, or answered
-  uint32_t learned_ = 0, wrong_ = 0, order_at_ = 0;
-  bool resent_ = false;  // learning frames
+  std::vector<uint8_t> done_;           // by position: 1 opened, 2 answered
+  uint32_t wrong_ = 0;                  // learning frames that came back wrong
+  bool resent_ = false;                 // learning frames
   std::array<Side, 2> sides_;
   std::mt19937_64 random_;
 };
