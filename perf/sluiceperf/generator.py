@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sluicelab.shell import LabError, binary
 
+from . import machine
 from .source import Traffic
 
 CORE, DEVICE_CORE = 0, 1
@@ -31,8 +32,8 @@ class Generator:
 
     def start(self) -> None:
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                            text=True)
+            self.process = machine.start(self.command, stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=log, text=True)
         if "ready" not in self.process.stdout.readline():
             raise LabError(f"the generator does not start: {self.last_words()}")
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sluicelab.shell import LabError
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def start(command: Sequence[str], **options: object) -> subprocess.Popen:
+    """A program that never outlives this one, even one that is paused (prctl(2))."""
+    return subprocess.Popen(
+        command, preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL), **options)
 
 
 def thread_ids(pid: int, name: str) -> list[int]:

@@ -57,7 +57,7 @@ class Ovs(Subject):
         database.unlink(missing_ok=True)
         run("ovsdb-tool", "create", str(database), SCHEMA)
         log = open(self.log, "w")
-        self.database = subprocess.Popen(
+        self.database = machine.start(
             ["ovsdb-server", str(database), f"--remote=punix:{self.home}/db.sock", "--no-chdir"],
             stdout=log, stderr=log, env=self.env)
         self.await_file(self.home / "db.sock")
@@ -67,9 +67,9 @@ class Ovs(Subject):
                    "other_config:dpdk-lcore-mask=1", "other_config:pmd-cpu-mask=2",
                    f'other_config:dpdk-socket-mem="{self.memory_mb()}"')
         self.control = self.home / "vswitchd.ctl"
-        self.process = subprocess.Popen([VSWITCHD, f"unix:{self.home}/db.sock", "--no-chdir",
-                                         f"--unixctl={self.control}"],
-                                        stdout=log, stderr=log, env=self.env)
+        self.process = machine.start([VSWITCHD, f"unix:{self.home}/db.sock", "--no-chdir",
+                                      f"--unixctl={self.control}"],
+                                     stdout=log, stderr=log, env=self.env)
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev",
                    "fail_mode=secure")
         self.appctl("dpctl/ct-set-maxconns", "2500000")

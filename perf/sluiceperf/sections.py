@@ -146,7 +146,13 @@ def stages(rows: list[Row]) -> Section:
     name = lambda r: f"{r.mode}{', IPv6' * (r.variant == 'IPv6')}, {_flows(r.flows)}"
     return ("Cost per stage",
             "Cycles per packet or operation in the benchmarks: stages by themselves, and hot.",
-            svg.bars("stages", _values(shown, name), "cycles", ours=""))
+            svg.bars("stages", _values(shown, name), "cycles", is_log=True, ours=""))
+
+
+def instructions(rows: list[Row]) -> Section:
+    shown = [r for r in rows if r.unit == "instructions"]
+    return ("Instructions per stage", "Counted by callgrind: they repeat exactly.",
+            svg.bars("instructions", _values(shown, lambda r: r.mode), "", is_log=True, ours=""))
 
 
 COST = ("cost", "own cost", "rate per CPU-second")
@@ -163,6 +169,7 @@ SECTIONS = (  # (section, the rows it is given by their `what`)
     (added_latency, lambda what: what == "added latency"),
     (waking, lambda what: what == "wake-up latency"),
     (stages, lambda what: what == "stage"),
+    (instructions, lambda what: what == "stage"),
 )
 
 

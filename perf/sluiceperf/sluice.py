@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 from sluicelab.shell import LabError, binary
 
+from . import machine
 from .source import Traffic
 from .subject import Subject
 
@@ -44,8 +44,8 @@ class Sluice(Subject):
                    "--backends", str(self.backends), "--family", self.traffic.family,
                    "--proto", self.traffic.proto, *self.feed(), "--core", *map(str, self.cores)]
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=log, text=True)
+            self.process = machine.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=log, text=True)
         if "ready" not in self.process.stdout.readline():
             raise LabError(f"dut does not start: {self.last_words()}")
         self.tsc_hz = self.ask("stats")["tsc_hz"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -34,8 +33,8 @@ class Testpmd(Subject):
         source = self.traffic.options(self.status, learns=False)
         environment = dict(os.environ, SLUICE_SOURCE=source)
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
-                                            text=True, env=environment)
+            self.process = machine.start(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                         text=True, env=environment)
         self.set_mode("io")
 
     def devices(self) -> list[str]:

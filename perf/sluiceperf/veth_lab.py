@@ -34,7 +34,7 @@ FRONT_GATE, CLIENT_GATE = "192.168.0.1", "192.168.0.2"
 BACK_GATE, SERVER_GATE = "192.168.1.1", "192.168.1.2"
 
 NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 8192; }}
 http {{
   access_log off; keepalive_requests 100000000;
@@ -159,7 +159,7 @@ class VethLab:
 
     def popen(self, namespace: str, core: int, command: list[str], log: str) -> subprocess.Popen:
         with open(self.folder / f"{log}.log", "w") as output:
-            return subprocess.Popen(
+            return machine.start(
                 ["ip", "netns", "exec", namespace, "taskset", "-c", str(core), *command],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 

@@ -17,6 +17,7 @@ from sluicelab import hugepages, namespaces
 from sluicelab.control import Control
 from sluicelab.shell import LabError, binary
 
+from . import machine
 from .rows import Row, percentile, row
 
 MEMORY_MB = 128
@@ -55,8 +56,8 @@ def sluiced(folder: Path, text: str) -> Iterator[Path]:
         namespaces.create(namespace)
         stack.callback(namespaces.delete, namespace)
         with open(log, "w") as out:
-            process = subprocess.Popen(["ip", "netns", "exec", namespace, binary("ctrl/control/sluiced"), "--config",
-                                        str(folder / "sluiced.toml")], stdout=out, stderr=out)
+            process = machine.start(["ip", "netns", "exec", namespace, binary("ctrl/control/sluiced"),
+                                     "--config", str(folder / "sluiced.toml")], stdout=out, stderr=out)
         stack.callback(_stop, process)
         deadline = time.monotonic() + START_SECONDS_MAX
         while not _is_ready(socket):

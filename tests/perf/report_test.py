@@ -2,14 +2,17 @@
 """Tests of what perf/ works out from measurements: rows, comparison, report, parsing of benchmarks."""
 
 import re
+import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
+from sluicelab.processes import start_time  # noqa: E402
 from sluicelab.shell import LabError  # noqa: E402
 from sluiceperf import (  # noqa: E402
     budgets, compare, compare_command, cost, profile, report, rows, sections, stages,
@@ -266,6 +269,22 @@ class PlotsTest(unittest.TestCase):
     def test_spread_is_half_the_range(self):
         self.assertEqual(report.spread(cost_row([90.0, 100.0, 110.0])), "±10 %")
         self.assertEqual(report.spread(cost_row([90.0])), "")
+
+
+class MachineTest(unittest.TestCase):
+    def test_programs_end_when_perf_run_is_killed_even_paused_ones(self):
+        code = (f"import sys; sys.path[:0] = {sys.path[:2]!r}\n"
+                "import os, signal, time\nfrom sluiceperf import machine\n"
+                "child = machine.start(['sleep', '100'])\nos.kill(child.pid, signal.SIGSTOP)\n"
+                "print(child.pid, flush=True)\ntime.sleep(100)\n")
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+            child = int(parent.stdout.readline())
+            self.assertIsNotNone(start_time(child))
+            parent.kill()
+        deadline = time.monotonic() + 60  # ends a test that hangs
+        while start_time(child) is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertIsNone(start_time(child))
 
 
 class ReportTest(unittest.TestCase):
