@@ -15,18 +15,8 @@ from . import pcap
 from .ovs import Ovs
 from .sluice import Sluice
 from .source import Traffic
+from .subject import await_true
 from .testpmd import Testpmd
-
-PATIENCE_S = 30
-
-
-def await_true(done, what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not done():
-        if time.monotonic() > deadline:
-            raise LabError(f"{what}: not after {PATIENCE_S} s")
-        time.sleep(0.02)
-
 
 class Capture:
     """The clients' frames of a traffic, and a folder for the backends'."""
@@ -111,14 +101,9 @@ class ReplayTestpmd(Testpmd):
                 for port, file in enumerate(files)]
 
     def packets(self) -> int:
-        seen = self.log.stat().st_size
-        self.say("show port stats all")
-
-        def received() -> list[str]:
-            return received_packets(self.log.read_bytes()[seen:].decode(errors="replace"))
-
-        await_true(lambda: len(received()) == 2, "testpmd shows its statistics")
-        return sum(map(int, received()))
+        output = self.say("show port stats all")
+        await_true(lambda: len(received_packets(output())) == 2, "testpmd shows its statistics")
+        return sum(map(int, received_packets(output())))
 
     def warm(self) -> None:
         self.prepare()

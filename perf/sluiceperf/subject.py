@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sluicelab.shell import LabError
@@ -19,6 +20,16 @@ from .source import RUNNING, read_status
 
 WORKER_THREADS = r"(rte|lcore)-worker"
 WARM_SECONDS_MAX = 120
+PATIENCE_SECONDS = 30
+
+
+def await_true(done: Callable[[], bool], what: str) -> None:
+    """Looks now and then. Fails when a program that should be quick is not."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not done():
+        if time.monotonic() > deadline:
+            raise LabError(f"{what}: not after {PATIENCE_SECONDS} s")
+        time.sleep(0.02)
 
 
 class Subject:

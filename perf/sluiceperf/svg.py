@@ -141,7 +141,9 @@ def bars(title: str, values: list[tuple[str, float, float, float]], unit: str,
     `is_log` bars begin at a tick below the smallest value."""
     if not values:
         return ""
-    high, width = max(v[3] for v in values), WIDTH - NAMES - FIGURES
+    # One run far beyond the others must not make all bars short: its range ends at the edge.
+    high = min(max(v[3] for v in values), 2 * max(v[1] for v in values) or math.inf)
+    width = WIDTH - NAMES - FIGURES
     scale = (_LogScale(min(v[2] for v in values) / 2, high, NAMES, width) if is_log
              else _LinearScale(high, NAMES, width))
     parts = []
@@ -153,8 +155,8 @@ def bars(title: str, values: list[tuple[str, float, float, float]], unit: str,
             _text(NAMES - 8, y + 15, name, "end")
             + f'<rect x="{NAMES}" y="{y + 3}" width="{max(1.0, scale.at(median) - NAMES):.1f}" '
               f'height="{ROW - 8}" rx="2" fill="{colour}"/>'
-            + _line(scale.at(low), y + 11, scale.at(top), y + 11, "range")
-            + _text(scale.at(max(top, median)) + 6, y + 15, f"{shown(median)} {unit}{spread}"))
+            + _line(scale.at(low), y + 11, scale.at(min(top, high)), y + 11, "range")
+            + _text(scale.at(max(min(top, high), median)) + 6, y + 15, f"{shown(median)} {unit}{spread}"))
     return _frame(title, "".join(parts), ROW * len(values) + 8)
 
 
@@ -166,7 +168,9 @@ def ratios(title: str, values: list[tuple[str, float, float, float]]) -> str:
     scale = _LogScale(lowest, max([1.0, *(v[3] for v in values)]), NAMES, WIDTH - NAMES - FIGURES)
     bottom = ROW * len(values) + 8
     parts = [_line(scale.at(tick), 0, scale.at(tick), bottom, "unity" if tick == 1 else "grid")
-             + _text(scale.at(tick), bottom + 14, f"{tick:g}×", "mid") for tick in scale.ticks]
+             + (_text(scale.at(tick), bottom + 14, f"{tick:g}×", "mid")
+                if len(scale.ticks) < 8 or math.log10(tick).is_integer() else "")
+             for tick in scale.ticks]
     for number, (name, median, low, high) in enumerate(values):
         y = 4 + ROW * number + 11
         colour = OURS if median >= 1 else COLOURS[1]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from . import machine
 from .source import Traffic, plugin
-from .subject import Subject
+from .subject import Subject, await_true
 
 
 BUFFER_BYTES = 2500
@@ -43,9 +44,12 @@ class Testpmd(Subject):
     def memory_mb(self) -> int:
         return 120 + self.buffers * BUFFER_BYTES // 1_000_000
 
-    def say(self, *lines: str) -> None:
+    def say(self, *lines: str) -> Callable[[], str]:
+        """Types these lines; what it has answered until it is asked."""
+        seen = self.log.stat().st_size
         self.process.stdin.write("".join(line + "\n" for line in lines))
         self.process.stdin.flush()
+        return lambda: self.log.read_bytes()[seen:].decode(errors="replace")
 
     def set_mode(self, mode: str) -> None:
         self.mode = mode
@@ -54,9 +58,10 @@ class Testpmd(Subject):
         if self.forwards != self.mode:
             if self.forwards:
                 self.say("stop")
-            self.say(f"set fwd {self.mode}", "start")
+            output = self.say(f"set fwd {self.mode}", "start")
             self.forwards = self.mode
-            time.sleep(0.3)
+            started = f"{self.mode} packet forwarding - ports="
+            await_true(lambda: started in output(), f"testpmd forwards as {self.mode}")
 
     def warm(self) -> None:
         self.prepare()

@@ -250,6 +250,13 @@ class PlotsTest(unittest.TestCase):
         widths = re.findall(r'<rect [^>]*width="([0-9.]+)"', svg.bars("t", [("a", 10, 10, 10), ("b", 5, 4, 6)], "x"))
         self.assertAlmostEqual(float(widths[0]) / float(widths[1]), 2, places=1)
 
+    def test_one_run_far_beyond_the_others_does_not_shorten_the_bars(self):
+        plot = svg.bars("t", [("a", 10, 10, 1000), ("b", 10, 9, 11)], "x")
+        wide = (svg.WIDTH - svg.NAMES - svg.FIGURES) / 2
+        self.assertEqual(re.findall(r'<rect [^>]*width="([0-9.]+)"', plot), [f"{wide:.1f}"] * 2)
+        ends = [float(x) for x in re.findall(r'x2="([0-9.]+)"', plot)]
+        self.assertLessEqual(max(ends), svg.WIDTH - svg.FIGURES)
+
     def test_more_is_higher_on_both_kinds_of_axes(self):
         for is_log in (False, True):
             heights = re.findall(r'cy="([0-9.]+)"', svg.lines("t", {"a": [(1, 10, 9, 11), (10, 20, 19, 21)]},
