@@ -7,153 +7,23 @@ device has to cut. Rates are not shown: one core for client and server is the li
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sluicelab import hugepages, shell
+from sluicelab import hugepages
 from sluicelab.shell import LabError
 
 from . import machine
+from .balancers import FLOWS, Haproxy, Nftables, VethSluice
 from .generator import Generator
 from .rows import Row, row
-from .sluice import Sluice
 from .source import Traffic
-from .veth_lab import (BACKEND_PORT, BACKENDS, BALANCER_CORE, CLIENTS, LISTENER,
-                       LISTENER_PORT, SNAT_ADDRESSES, VethLab)
+from .veth_lab import CLIENTS, VethLab
 
 NOTE = "not like for like: perf/README.md"
-FLOWS = 10_000
-FLOWS_MAX = 1 << 19  # closed connections stay for a while
 PACKETS_PER_SECOND = 100_000  # of both directions
 GENERATOR_MB = 160
-
-RULES = """
-table ip perf {{
-  chain in {{
-    type nat hook prerouting priority dstnat;
-    ip daddr {listener} meta l4proto {{ tcp, udp }} th dport {port} dnat ip addr . port to \
-jhash ip saddr . th sport mod {count} map {{ {backends} }}
-  }}
-  chain out {{
-    type nat hook postrouting priority srcnat;
-    ip daddr 10.64.0.0/16 snat to {first}-{last}
-  }}
-}}
-"""
-
-HAPROXY = """
-global
-  nbthread 1
-  maxconn 4000
-defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-listen perf
-  bind {listener}:{port}
-  balance roundrobin
-{servers}
-"""
-
-
-class VethSluice(Sluice):
-    device = "veth af_xdp"
-
-    def __init__(self, scratch: Path, lab: VethLab, proto: str) -> None:
-        super().__init__(scratch, Traffic(flows=FLOWS, proto=proto), name="veth-sluice",
-                         flows_max=FLOWS_MAX)
-        self.lab = lab
-
-    def prefix(self) -> list[str]:
-        return ["ip", "netns", "exec", self.lab.balancer]
-
-    def feed(self) -> list[str]:
-        return ["--device", f"af_xdp:{self.lab.front}", f"af_xdp:{self.lab.back}"]
-
-    def memory_mb(self) -> int:
-        return super().memory_mb() + 128
-
-    def warm(self) -> None:
-        pass
-
-    def mark(self) -> None:
-        self.then = self.clocks()
-
-    def used_ns(self) -> int:
-        """A worker polls all the time: what counts is its share of polls that found packets, and
-        what the kernel's threads did for its interfaces."""
-        busy, idle, cpu, napi = (now - then for now, then in zip(self.clocks(), self.then))
-        return round(cpu * busy / (busy + idle)) + napi
-
-    def clocks(self) -> tuple[int, int, int, int]:
-        worker, = self.ask("stats")["workers"]
-        cpu = machine.cpu_ns(self.pid, machine.thread_ids(self.pid, self.threads))
-        return worker["busy_cycles"], worker["idle_cycles"], cpu, self.lab.napi_ns()
-
-
-class KernelBalancer:
-    """What the kernel carries; the process, if there is one, is what decides."""
-
-    who, mode, device = "", "", "veth kernel"
-    process: subprocess.Popen | None = None
-
-    def __init__(self, scratch: Path, lab: VethLab, proto: str) -> None:
-        self.lab = lab
-
-    def start(self) -> None:
-        self.lab.route_through_kernel()
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
-
-    def resume(self) -> None:
-        pass
-
-    pause = resume
-
-    def memory_mb(self) -> int:
-        return 0
-
-    def total_ns(self) -> int:
-        own = machine.cpu_ns(self.process.pid, [self.process.pid]) if self.process else 0
-        return own + self.lab.napi_ns()
-
-    def mark(self) -> None:
-        self.then = self.total_ns()
-
-    def used_ns(self) -> int:
-        return self.total_ns() - self.then
-
-
-class Nftables(KernelBalancer):
-    who, mode = "nftables", "dnat+snat"
-
-    def start(self) -> None:
-        super().start()
-        backends = ", ".join(f"{n}: {address} . {BACKEND_PORT}"
-                             for n, address in enumerate(BACKENDS))
-        rules = RULES.format(listener=LISTENER, port=LISTENER_PORT, count=len(BACKENDS),
-                             backends=backends, first=SNAT_ADDRESSES[0], last=SNAT_ADDRESSES[-1])
-        shell.run("ip", "netns", "exec", self.lab.balancer, "nft", "-f", "-", stdin=rules)
-
-
-class Haproxy(KernelBalancer):
-    who, mode = "haproxy", "tcp"
-
-    def start(self) -> None:
-        super().start()
-        machine.need_program("haproxy")
-        config = self.lab.folder / "haproxy.conf"
-        config.write_text(HAPROXY.format(
-            listener=LISTENER, port=LISTENER_PORT, servers="\n".join(
-                f"  server s{n} {address}:{BACKEND_PORT}" for n, address in enumerate(BACKENDS))))
-        self.process = self.lab.popen(self.lab.balancer, BALANCER_CORE,
-                                      ["haproxy", "-db", "-f", str(config)], "haproxy")
 
 
 class PacketLoad:
@@ -181,7 +51,7 @@ class PacketLoad:
         self.generator.stop()
 
 
-class Rig:
+class VethRig:
     """A balancer in its lab, and the packet load where that is what is measured."""
 
     def __init__(self, scratch: Path, kind: type, proto: str) -> None:
@@ -193,7 +63,7 @@ class Rig:
     def memory_mb(self) -> int:
         return self.balancer.memory_mb() + (GENERATOR_MB if self.load else 0)
 
-    def __enter__(self) -> "Rig":
+    def __enter__(self) -> "VethRig":
         with self.stack:
             self.stack.enter_context(self.lab)
             self.stack.callback(self.balancer.stop)
@@ -210,7 +80,7 @@ class Rig:
     def __exit__(self, *error: object) -> None:
         self.stack.close()
 
-    def cost_ns(self, load: Callable[["Rig"], int]) -> float:
+    def cost_ns(self, load: Callable[["VethRig"], int]) -> float:
         """The balancer's CPU time for each of the things that `load` says it had done."""
         self.balancer.resume()
         time.sleep(0.2)
@@ -241,8 +111,8 @@ def rows_of(costs: dict[tuple[str, str, str], list[float]], unit: str, what: str
 
 def compare(scratch: Path, kinds: list[type], proto: str, loads: dict[tuple[str, str], Callable],
             runs: int, progress) -> list[Row]:
-    """loads: {(unit, what): what a Rig shall do, returns how often it did}."""
-    rigs = [Rig(scratch, kind, proto) for kind in kinds]
+    """loads: {(unit, what): what a VethRig shall do, returns how often it did}."""
+    rigs = [VethRig(scratch, kind, proto) for kind in kinds]
     pages = sum(rig.memory_mb() for rig in rigs) // 2 + 16
     results: dict[tuple[str, str], dict] = {load: {} for load in loads}
     with hugepages.reserved(pages), contextlib.ExitStack() as up:
@@ -265,6 +135,8 @@ def run(scratch: Path, quick: bool, runs: int, peers: set[str], progress) -> Ite
     rivals = [kind for kind in (Nftables, Haproxy) if kind.who in peers]
     if not rivals:
         return
+    for program in ("nft", "haproxy", "nginx", "curl", "wrk"):
+        machine.need_program(program)
     seconds = 1.0 if quick else 2.0
     if Nftables in rivals:
         yield from compare(scratch, [VethSluice, Nftables], "udp", {
