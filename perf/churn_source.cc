@@ -106,6 +106,13 @@ void ChurnSource::set_phase(ChurnPhase phase, uint32_t flood_in_burst) {
   phase_.store(phase, std::memory_order_release);
 }
 
+/// While the kernel lets somebody else run here, no time passes: patience is for the device.
+void ChurnSource::pass_time() {
+  const uint64_t now = cycles_now();
+  clock_ += std::min(now - now_, cycles_per_second() / 1'000);
+  now_ = now;
+}
+
 void ChurnSource::count_cycles(uint64_t begin) {
   counters_.cycles.add(std::min(cycles_now() - begin, callback_cycles_max));
 }
@@ -113,7 +120,7 @@ void ChurnSource::count_cycles(uint64_t begin) {
 uint16_t ChurnSource::on_rx(uint16_t ethdev, uint16_t, rte_mbuf* frames[], uint16_t count, uint16_t,
                             void* context) {
   auto& source = *static_cast<ChurnSource*>(context);
-  source.now_ = cycles_now();
+  source.pass_time();
   const uint16_t used = source.give(source.port_of(ethdev), frames, count);
   source.count_cycles(source.now_);
   return used;
@@ -122,7 +129,7 @@ uint16_t ChurnSource::on_rx(uint16_t ethdev, uint16_t, rte_mbuf* frames[], uint1
 uint16_t ChurnSource::on_tx(uint16_t ethdev, uint16_t, rte_mbuf* frames[], uint16_t count,
                             void* context) {
   auto& source = *static_cast<ChurnSource*>(context);
-  source.now_ = cycles_now();
+  source.pass_time();
   for (uint16_t i = 0; i < count; ++i) source.take(source.port_of(ethdev), frames[i]);
   source.count_cycles(source.now_);
   return count;
@@ -153,7 +160,7 @@ uint16_t ChurnSource::give_answers(unsigned port, rte_mbuf* frames[], uint16_t c
   uint16_t used = 0;
   for (; used < count && answers.head != answers.tail; ++used, ++answers.head) {
     const Answer& next = answers.ring[answers.head & (answers.ring.size() - 1)];
-    if (next.due > now_) break;
+    if (next.due > clock_) break;
     std::memcpy(rte_pktmbuf_mtod(frames[used], uint8_t*), next.frame.data(), next.frame.size());
     frames[used]->data_len = next.bytes;
     frames[used]->pkt_len = next.bytes;
@@ -218,7 +225,7 @@ std::optional<Message> ChurnSource::next_connection() {
   if (free_slots_.empty()) return {};
   Slot& slot = slots_[free_slots_.back()];
   free_slots_.pop_back();
-  slot = {0, now_, slot.id + options_.concurrent, Step::syn, true};
+  slot = {0, clock_, slot.id + options_.concurrent, Step::syn, true};
   counters_.started.add(1);
   return Message{Kind::churn, Step::syn, slot.id};
 }
@@ -226,7 +233,7 @@ std::optional<Message> ChurnSource::next_connection() {
 /// One slot a burst: a connection that got no further is given up.
 void ChurnSource::fail_one_that_is_stuck() {
   Slot& slot = slots_[checked_slot_];
-  if (slot.busy && now_ - slot.moved > patience_ && now_ > slot.moved) {
+  if (slot.busy && clock_ - slot.moved > patience_) {
     slot.busy = false;
     free_slots_.push_back(checked_slot_);
     counters_.failed.add(1);
@@ -272,7 +279,7 @@ void ChurnSource::take_churn(const Seen& seen, const uint8_t* frame) {
     return;
   }
   slot.next = after(step);
-  slot.moved = now_;
+  slot.moved = clock_;
   const bool is_tcp = conversation_.is_tcp();
   if (step == (is_tcp ? Step::ack : Step::syn_ack)) counters_.opened.add(1);
   if (step == (is_tcp ? Step::last_ack : Step::syn_ack)) return complete(slot);
@@ -308,7 +315,7 @@ void ChurnSource::answer(const uint8_t* frame, Message message, Step step) {
   Answers& answers = answers_[is_from_client(step) ? 0 : 1];
   SLUICE_ASSERT(answers.tail - answers.head < answers.ring.size());
   Answer& next = answers.ring[answers.tail++ & (answers.ring.size() - 1)];
-  next.due = now_ + delay_;
+  next.due = clock_ + delay_;
   next.bytes = conversation_.answer(frame, message, next.frame.data());
 }
 

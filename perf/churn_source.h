@@ -80,7 +80,7 @@ class ChurnSource {
   /// One connection under way.
   struct Slot {
     uint64_t endpoints = 0;  // as its backend sees it; 0 before the first packet
-    uint64_t moved = 0;      // TSC of the last packet
+    uint64_t moved = 0;      // clock_ at the last packet
     uint32_t id = 0;
     Step next = Step::syn;  // that must arrive
     bool busy = false;
@@ -101,6 +101,7 @@ class ChurnSource {
   static uint16_t on_tx(uint16_t ethdev, uint16_t queue, rte_mbuf* frames[], uint16_t count,
                         void* source);
   unsigned port_of(uint16_t ethdev) const { return ethdev == ethdevs_[0] ? 0 : 1; }
+  void pass_time();
   void count_cycles(uint64_t begin);
 
   uint16_t give(unsigned port, rte_mbuf* frames[], uint16_t count);
@@ -125,7 +126,9 @@ class ChurnSource {
   std::array<uint16_t, 2> ethdevs_{};
   std::atomic<ChurnPhase> phase_{ChurnPhase::pause};
   std::atomic<uint32_t> flood_in_burst_{0};
-  uint64_t now_ = 0, delay_ = 0, patience_ = 0;  // TSC
+  uint64_t now_ = 0;                   // TSC
+  uint64_t clock_ = 0;                 // TSC cycles with this thread on its core, roughly
+  uint64_t delay_ = 0, patience_ = 0;  // TSC cycles
   std::array<Answers, 2> answers_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
