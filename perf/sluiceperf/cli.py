@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -39,8 +41,22 @@ class Progress:
             print(("\r\033[K" if self.rewrites else "") + line, file=sys.stderr, flush=True)
 
 
+def scenario_help() -> str:
+    """What each scenario measures: the first sentence of its module."""
+    lines = ["scenarios:"]
+    for name, scenario in SCENARIOS.items():
+        about = " ".join(sys.modules[scenario.__module__].__doc__.split())
+        sentence = about.removeprefix(f"{name.capitalize()}: ").removeprefix(f"{name}: ")
+        lines.append(textwrap.fill(re.split(r"[.:;] ", sentence)[0].rstrip("."), 96,
+                                   initial_indent=f"  {name:12}", subsequent_indent=" " * 14))
+    return "\n".join(lines)
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="perf/run", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="perf/run", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="How fast Sluice is beside its peers on this machine. Writes report.json, "
+                    "report.html and profile.html.", epilog=scenario_help())
     parser.add_argument("scenario", nargs="?", default="all", choices=[*scenario_names(), "all"])
     parser.add_argument("--quick", action="store_true",
                         help="fewer cases and shorter runs: under 3 minutes")

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Tests of what perf/ works out from measurements: rows, comparison, report, parsing of benchmarks."""
 
+import contextlib
+import io
 import re
 import subprocess
 import sys
@@ -15,7 +17,7 @@ sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 from sluicelab.processes import start_time  # noqa: E402
 from sluicelab.shell import LabError  # noqa: E402
 from sluiceperf import (  # noqa: E402
-    budgets, compare, compare_command, cost, profile, report, rows, sections, stages,
+    budgets, cli, compare, compare_command, cost, profile, report, rows, sections, stages,
     svg, veth, veth_lab)
 from sluiceperf.source import Traffic, read_status  # noqa: E402
 
@@ -276,6 +278,19 @@ class PlotsTest(unittest.TestCase):
     def test_spread_is_half_the_range(self):
         self.assertEqual(report.spread(cost_row([90.0, 100.0, 110.0])), "±10 %")
         self.assertEqual(report.spread(cost_row([90.0])), "")
+
+
+class CommandTest(unittest.TestCase):
+    def test_help_says_what_each_scenario_measures(self):
+        shown = cli.scenario_help()
+        for name in cli.scenario_names():
+            self.assertRegex(shown, rf"(?m)^  {name} +\w+ \w+")
+
+    def test_unknown_peers_are_refused(self):
+        self.assertEqual(cli.parse(["cost", "--peers", "none"]).peers, set())
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit):
+            cli.parse(["cost", "--peers", "testpmd,nope"])
+        self.assertIn("nope", said.getvalue())
 
 
 class MachineTest(unittest.TestCase):
