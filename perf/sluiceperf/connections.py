@@ -99,9 +99,9 @@ def opening(scratch: Path, proto: str, family: str, table: int, runs: int) -> li
 
 
 def churning(scratch: Path, live: int, table: int, family: str, runs: int, seconds: float) -> list[Row]:
-    """TCP connections from SYN to the last ACK beside `live` ones. Ended ones leave the table after 0.2 s, so that
-    its fill stays what it is said to be."""
-    with Case(ChurnSluice(scratch, live, table, family=family, ending_ticks=2)) as subject:
+    """TCP connections from SYN to the last ACK beside `live` ones. Ended ones leave the table after 0.1 s, so that
+    its fill stays about what it is said to be."""
+    with Case(ChurnSluice(scratch, live, table, family=family, ending_ticks=1)) as subject:
         subject.fill()
         subject.churn(seconds / 2)  # until as many leave as come
         samples = [strict(subject.churn(seconds)) for _ in range(runs)]
@@ -181,7 +181,8 @@ def run(scratch: Path, quick: bool, runs: int, peers: set[str], progress) -> lis
         rows += opening(scratch, proto, family, table, 1 if quick else runs)
     cases = [(million, 1 << 21, "4")]
     if not quick:
-        cases += [(int(table * fill), table, "4") for fill in FILLS] + [(million, 1 << 21, "6")]
+        # The larger table: a tenth of it must hold the connections that ended within the last 0.1 s.
+        cases += [(int((1 << 21) * fill), 1 << 21, "4") for fill in FILLS] + [(million, 1 << 21, "6")]
     for live, size, family in cases:
         progress(f"TCP connections over IPv{family} beside {live:,} in a table of {size:,}")
         rows += churning(scratch, live, size, family, runs, seconds)

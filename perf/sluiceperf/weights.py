@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from sluicelab import hugepages, namespaces
 from sluicelab.control import Control
 from sluicelab.shell import LabError, binary
+from sluicelab.shell import run as run_command
 
 from . import machine
 from .rows import Row, percentile, row
@@ -23,13 +25,14 @@ from .rows import Row, percentile, row
 MEMORY_MB = 128
 START_SECONDS_MAX = 60
 WAIT_MS = 5000
+DISK = "/var/tmp"  # where fsync means a disk: not below /run
 
 
-def config(folder: Path, listeners: int, pools: int, backends: int) -> str:
+def config(folder: Path, state: Path, listeners: int, pools: int, backends: int) -> str:
     """Two null ports without traffic (of different sizes: a device can be used once); every backend is behind one gateway."""
     port = '[[port]]\nname = "{0}"\ndevice = "null,no-rx=1,size={2}"\naddresses = ["{1}/24"]\n'
     parts = [f'[node]\nworker_cores = [1]\nmemory_mb = {MEMORY_MB}\nmax_flows = 4096\n',
-             f'[control]\nsocket = "{folder}/control.sock"\nstate_dir = "{folder}/state"\n',
+             f'[control]\nsocket = "{folder}/control.sock"\nstate_dir = "{state}"\n',
              port.format("front", "10.0.0.2", 64), port.format("back", "10.0.1.2", 65)]
     for number in range(pools):
         members = ", ".join(f'{{ address = "11.{number >> 8}.{number & 255}.{host}", port = 8080 }}'
@@ -67,6 +70,11 @@ def sluiced(folder: Path, text: str) -> Iterator[Path]:
         namespaces.ip(namespace, "neigh replace 10.0.1.254 lladdr 02:00:00:00:00:12 dev tap-back nud permanent",
                       "route replace 11.0.0.0/8 via 10.0.1.254")
         yield socket
+
+
+def filesystem(folder: str) -> str:
+    """The type of the file system that a folder is on."""
+    return run_command("stat", "--file-system", "--format=%T", folder).stdout.strip()
 
 
 def _stop(process: subprocess.Popen) -> None:
@@ -144,7 +152,8 @@ def run(scratch: Path, quick: bool, runs: int, progress) -> list[Row]:
         folder.mkdir()
         where = f"{listeners} listeners, {pools} pools x {backends}"
         progress(f"weight calls, {where}: starting sluiced")
-        with sluiced(folder, config(folder, listeners, pools, backends)) as socket:
+        with (tempfile.TemporaryDirectory(prefix="sluice-perf-", dir=DISK) as state,
+              sluiced(folder, config(folder, Path(state), listeners, pools, backends)) as socket):
             wait_until_resolved(socket)
             for mode, wait_ms, watchers in (("committed", 0, 0), ("committed, 20 watchers", 0, 20),
                                             ("proved", WAIT_MS, 0)):
@@ -155,7 +164,7 @@ def run(scratch: Path, quick: bool, runs: int, progress) -> list[Row]:
                 if watchers and watching.events == 0:
                     raise LabError("no watcher saw an event")
                 what = dict(what="weight call", who="sluice", device="null", bytes="", flows=0, workers=1, mode=mode,
-                            variant=where)
+                            variant=where, note=f"state on {filesystem(DISK)}")
                 rows.append(row([len(times) / sum(times) * 1e3 for times in measured], "calls/s", **what))
                 rows += [row([percentile(times, share) for times in measured], "ms", **dict(what, mode=f"{mode}, {name}"))
                          for name, share in (("p50", 0.5), ("p99", 0.99))]

@@ -99,10 +99,11 @@ class CompilingTest(unittest.TestCase):
 
 class WeightsTest(unittest.TestCase):
     def test_configuration_has_what_was_asked_for(self):
-        text = weights.config(Path("/run/x"), listeners=3, pools=2, backends=4)
+        text = weights.config(Path("/run/x"), Path("/var/y"), listeners=3, pools=2, backends=4)
         counts = [text.count(what) for what in ("[[listener]]", "[[route]]", "[[pool]]", "port = 8080", "[[port]]")]
         self.assertEqual(counts, [3, 3, 2, 8, 2])
         self.assertIn('socket = "/run/x/control.sock"', text)
+        self.assertIn('state_dir = "/var/y"', text)
 
 
 if __name__ == "__main__":
