@@ -113,6 +113,9 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         progress("perf/run: interrupted, nothing written", keep=True)
         return 130
+    except SystemExit as left:  # exit_on_signals()
+        progress(f"perf/run: ended by signal {left.code - 128}, nothing written", keep=True)
+        return left.code
     progress("done" if whole else "not everything could be measured", keep=True)
     if page:
         print(table(rows))
