@@ -112,7 +112,11 @@ Status FlowSource::attach() {
     queues_[i].teach_from = queues_[i].teach_at = static_cast<uint32_t>(flows * i / queues_.size());
     queues_[i].teach_to = static_cast<uint32_t>(flows * (i + 1) / queues_.size());
   }
-  if (!options_.plan.learns) start_running();
+  if (!options_.plan.learns) {
+    // Any queue may have any flow where nothing owns them.
+    for (size_t i = 0; i < owner_.size(); ++i) owner_[i] = static_cast<uint8_t>(i % queues_.size());
+    start_running();
+  }
   for (unsigned port = 0; port < 2; ++port) {
     if (Status status = add_queues(port, options_.ethdevs[port]); !status) return status;
   }

@@ -62,7 +62,7 @@ BUDGETS = (
            _only(what="rate beside ovs-dpdk ct(nat)+group", **SMALL)),
     Budget("10 k flows: rate beside OVS-DPDK ct(nat), the same capture file", AT_LEAST, 10,
            _only(what="rate beside ovs-dpdk ct(nat)+group", device="pcap", bytes="64")),
-    Budget("two workers beside one", AT_LEAST, 1.8, _only(what="two workers beside one")),
+    Budget("two workers beside one", AT_LEAST, 1.8, _only(what="two workers beside one", who="sluice")),
     Budget("conntrack lookup in batches, 1 M random flows", AT_MOST, 35,
            _only(what="stage", mode="lookup, batches of 32 with prefetch", unit="ns", variant="IPv4",
                  flows=MILLION)),

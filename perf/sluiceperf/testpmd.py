@@ -19,17 +19,19 @@ class Testpmd(Subject):
     who = "testpmd"
     buffers = 16384
 
-    def __init__(self, scratch: Path, traffic: Traffic, name: str = "testpmd") -> None:
+    def __init__(self, scratch: Path, traffic: Traffic, name: str = "testpmd",
+                 cores: tuple[int, ...] = (1,)) -> None:
         super().__init__(scratch, name)
-        self.traffic = traffic
+        self.traffic, self.cores = traffic, cores
         self.forwards = ""  # the mode that it runs now
 
     def start(self) -> None:
         machine.need_program("dpdk-testpmd")
-        command = ["stdbuf", "-oL", "dpdk-testpmd", "-l", "0-1", "--no-pci", "--in-memory",
+        command = ["stdbuf", "-oL", "dpdk-testpmd", "--lcores", self.lcores(), "--no-pci", "--in-memory",
                    "--no-telemetry", "-m", str(self.memory_mb() - 32),
                    "--file-prefix", f"sluice-perf-{os.getpid()}",
-                   *self.devices(), "--", "-i", "--nb-cores=1", f"--total-num-mbufs={self.buffers}",
+                   *self.devices(), "--", "-i", f"--nb-cores={len(self.cores)}", f"--rxq={len(self.cores)}",
+                   f"--txq={len(self.cores)}", f"--total-num-mbufs={self.buffers}",
                    "--no-flush-rx"]
         source = self.traffic.options(self.status, learns=False)
         environment = dict(os.environ, SLUICE_SOURCE=source)
@@ -37,6 +39,10 @@ class Testpmd(Subject):
             self.process = machine.start(command, stdin=subprocess.PIPE, stdout=log, stderr=log,
                                          text=True, env=environment)
         self.set_mode("io")
+
+    def lcores(self) -> str:
+        """The main one on core 0, then one for each core; several may share one."""
+        return ",".join(f"{lcore}@{core}" for lcore, core in enumerate((0, *self.cores)))
 
     def devices(self) -> list[str]:
         return ["-d", plugin(self.scratch), "--vdev=net_null0", "--vdev=net_null1"]
