@@ -17,7 +17,7 @@ namespace {
 constexpr uint32_t buffers = 2048;
 constexpr uint64_t lost_ns = 100'000'000;  // learning frames that are not back by then
 constexpr double debt_seconds = 50e-6;     // who is later than that sends less, not faster
-constexpr uint64_t wake_losses_max = 5;    // each is awaited for a second
+constexpr uint64_t wake_losses_max = 5;
 constexpr uint64_t stuck_ns = 30'000'000'000;
 constexpr uint32_t learning_window = 256;     // fewer than any ring holds: nothing is lost
 constexpr uint32_t learning_block = 1 << 15;  // so few that none expires before it is answered
@@ -90,6 +90,7 @@ Status Exchange::open() {
     }
   }
   templates_.finish();
+  if (Status status = await_buffers(); !status) return status;
   fill_buffers();
   arrivals_ = std::make_unique<Arrivals>(templates_);
   order_ =
@@ -169,6 +170,15 @@ uint32_t Exchange::take_learned(Block& block, bool answers) {
   }
   if (count > 0) rte_pktmbuf_free_bulk(frames.data(), count);
   return count;
+}
+
+/// Devices that copy nothing may still hold learning frames that were given up.
+Status Exchange::await_buffers() {
+  for (const uint64_t until = monotonic_ns_now() + stuck_ns;;) {
+    drop_strays();
+    if (rte_mempool_avail_count(pool_) == buffers) return {};
+    if (monotonic_ns_now() > until) return fail("the device under test keeps packets for itself");
+  }
 }
 
 /// Learning frames are overwritten: every buffer of the pool holds the filler again.
@@ -316,8 +326,9 @@ TrialResult Exchange::run(const Trial& trial) {
   return result;
 }
 
-TrialResult Exchange::wake(uint32_t count, uint32_t gap_us) {
+TrialResult Exchange::wake(uint32_t count, uint32_t gap_us, double patience_seconds) {
   TrialResult result;
+  const auto patience_ns = static_cast<uint64_t>(patience_seconds * 1e9);
   drop_strays();
   std::uniform_int_distribution<uint64_t> gaps_ns(uint64_t{gap_us} * 1000, uint64_t{gap_us} * 2000);
   const uint64_t began = monotonic_ns_now();
@@ -328,7 +339,7 @@ TrialResult Exchange::wake(uint32_t count, uint32_t gap_us) {
     }
     build(i % 2, 1);
     flush(i % 2, false, result);
-    const uint64_t until = monotonic_ns_now() + 1'000'000'000;
+    const uint64_t until = monotonic_ns_now() + patience_ns;
     const uint64_t before = result.received;
     while (result.received == before && monotonic_ns_now() < until) {
       receive(0, result);

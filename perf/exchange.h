@@ -51,9 +51,9 @@ class Exchange {
 
   TrialResult run(const Trial& trial);
 
-  /// One packet after each pause of `gap_us` to twice that, awaited for a second. Ends early when
-  /// several are lost.
-  TrialResult wake(uint32_t count, uint32_t gap_us);
+  /// One packet after each pause of `gap_us` to twice that, awaited for `patience_seconds`. Ends
+  /// early when several are lost.
+  TrialResult wake(uint32_t count, uint32_t gap_us, double patience_seconds = 1);
 
  private:
   static constexpr uint16_t burst_max = 32;
@@ -79,6 +79,7 @@ class Exchange {
   Status learn(Block block, bool answers);
   uint32_t send_learning(Block& block, bool answers, uint32_t count);
   uint32_t take_learned(Block& block, bool answers);
+  Status await_buffers();
   void fill_buffers();
   void build(unsigned port, uint16_t count);
   void flush(unsigned port, bool keeps, TrialResult& result);

@@ -1,7 +1,8 @@
 // generator: both ends of a network for a device under test, on a core of its own. Answers
 // commands on standard input with one JSON line each:
 //   open                 opens and answers every flow
-//   trial PPS SECONDS    packets of both directions at that rate (0: as fast as they are taken)
+//   trial PPS SECONDS [PATIENCE_SECONDS]
+//                        packets of both directions at that rate (0: as fast as they are taken)
 //   wake COUNT GAP_US    single packets with pauses between them
 //   round_trip           time of a cache line to the device's core and back (the device is paused)
 //   quit
@@ -106,11 +107,12 @@ class Generator {
     words >> verb;
     if (verb == "open") return open();
     if (verb == "round_trip") return {{"ns", core_round_trips_ns(device_lcore_)}};
-    double first = -1, second = -1;
-    words >> first >> second;
+    double first = -1, second = -1, patience = 0;
+    words >> first >> second >> patience;
     if (!open_) return {{"error", "the flows are not open"}};
-    if (verb == "trial" && first >= 0 && second > 0)
-      return described(exchange_->run({.packets_per_second = first, .seconds = second}));
+    Trial trial{.packets_per_second = first, .seconds = second};
+    if (patience > 0) trial.patience_seconds = patience;
+    if (verb == "trial" && first >= 0 && second > 0) return described(exchange_->run(trial));
     if (verb == "wake" && first >= 1 && second >= 1) {
       return described(
           exchange_->wake(static_cast<uint32_t>(first), static_cast<uint32_t>(second)));

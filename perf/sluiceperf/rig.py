@@ -108,11 +108,11 @@ class Rig:
     def worker_threads(self) -> list[int]:
         return machine.thread_ids(self.device.pid, self.device.threads)
 
-    def trial(self, packets_per_second: float, seconds: float) -> Outcome:
+    def trial(self, packets_per_second: float, seconds: float, patience: float = 0.1) -> Outcome:
         """0 packets per second: as fast as they are taken. Fails on a packet that no device may send."""
         tids, pid = self.worker_threads(), self.device.pid
         waited, stolen = machine.waited_ns(pid, tids), machine.stolen_ticks()
-        answer = self.generator.ask(f"trial {packets_per_second:.0f} {seconds:g}")
+        answer = self.generator.ask(f"trial {packets_per_second:.0f} {seconds:g} {patience:g}")
         done = outcome(answer, machine.waited_ns(pid, tids) - waited, machine.stolen_ticks() != stolen)
         if done.wrong:
             raise LabError(f"{self.device.name} sent wrong packets: {done.wrong} of {answer['sent']} (seed {SEED})")

@@ -161,7 +161,8 @@ class ExchangeTest : public ::testing::Test {
   /// A slow trial, so that nothing is lost that the device did not drop.
   TrialResult run_with(Fault fault) {
     device_->misbehave(fault);
-    TrialResult result = exchange_->run({20'000, 0.3, 0.5});
+    const bool loses = fault != Fault::none && fault != Fault::duplicate;
+    TrialResult result = exchange_->run({20'000, 0.3, loses ? 1.5 : 30.0});
     EXPECT_GT(result.sent, 0);
     EXPECT_EQ(fault == Fault::none, device_->planted() == 0);
     return result;
@@ -178,7 +179,7 @@ class ExchangeTest : public ::testing::Test {
 
 TEST_F(ExchangeTest, AFaithfulDeviceLosesNothingAndSendsNothingWrong) {
   for (const double rate : {20'000.0, 0.0}) {
-    const TrialResult result = exchange_->run({rate, 0.3, 0.5});
+    const TrialResult result = exchange_->run({rate, 0.3, 30});
     EXPECT_GT(result.sent, 0);
     EXPECT_EQ(result.received, result.sent);
     EXPECT_EQ(result.wrong(), 0);
@@ -199,7 +200,10 @@ TEST_F(ExchangeTest, EveryPlantedFaultIsCounted) {
                                                          {Fault::stray, Arrival::foreign}};
   for (const auto& [fault, arrival] : faults) {
     const TrialResult result = run_with(fault);
-    EXPECT_EQ(result.wrong(), device_->planted()) << arrival_names[static_cast<size_t>(arrival)];
+    // All are back before the duplicate of the last one need be.
+    const uint64_t unseen = fault == Fault::duplicate ? 1 : 0;
+    EXPECT_LE(result.wrong(), device_->planted()) << arrival_names[static_cast<size_t>(arrival)];
+    EXPECT_GE(result.wrong() + unseen, device_->planted());
     EXPECT_EQ(count(result, arrival), result.wrong());
     const bool also_lost = fault != Fault::duplicate;
     EXPECT_EQ(result.sent - result.received, also_lost ? device_->planted() : 0);
@@ -208,7 +212,7 @@ TEST_F(ExchangeTest, EveryPlantedFaultIsCounted) {
 }
 
 TEST_F(ExchangeTest, SinglePacketsAreAwaited) {
-  const TrialResult result = exchange_->wake(20, 50);
+  const TrialResult result = exchange_->wake(20, 50, 30);
   EXPECT_EQ(result.sent, 20);
   EXPECT_EQ(result.received, 20);
   EXPECT_EQ(result.latency_ns.count(), 20);
