@@ -90,6 +90,6 @@ def judge(rows: list[Row]) -> list[Judged]:
         if row is not None:
             value = row.median if budget.limit else row.max
             met = value >= budget.limit if budget.sign == AT_LEAST else value <= budget.limit
-            found.append(Judged(budget.text, f"{budget.sign} {budget.limit:,g}", row,
-                                "met" if met else "missed"))
+            limit = f"{budget.limit:,.0f}" if budget.limit >= 100 else f"{budget.limit:g}"
+            found.append(Judged(budget.text, f"{budget.sign} {limit}", row, "met" if met else "missed"))
     return found

@@ -205,6 +205,12 @@ class BudgetsTest(unittest.TestCase):
             found = self.verdicts(self.own(1_000_000, values))
             self.assertEqual(list(found.values()), [verdict])
 
+    def test_limits_are_written_out(self):
+        wanted = {b.wanted for b in budgets.judge([
+            rows.row([1.0], "ns", what="stage", who="sluice", mode="Maglev table, 1,000 backends",
+                     workers=1, **WHERE), self.own(1_000_000, [100.0])])}
+        self.assertEqual(wanted, {"≤ 2,000,000", "≤ 150"})
+
     def test_growth_pairs_few_with_many_flows(self):
         growth, = (each for each in budgets.judge([self.own(10_000, [100.0, 110.0, 120.0]),
                                                    self.own(8_000_000, [220.0, 231.0, 240.0])])
