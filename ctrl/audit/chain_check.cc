@@ -70,7 +70,7 @@ void ChainCheck::settle_bad_line(const AuditRecord* next) {
     previous_ = std::move(bad_->previous);
   } else {
     if (check_.findings.size() < findings_max) check_.findings.push_back(bad_->finding);
-    if (expected_ && (next == nullptr || next->sequence == *expected_ + 1)) ++*expected_;
+    if (expected_ && (next == nullptr || next->sequence > *expected_)) ++*expected_;
   }
   bad_.reset();
 }

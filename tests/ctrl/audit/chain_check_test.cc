@@ -60,6 +60,15 @@ TEST_F(ChainCheckTest, AnEditedWordNamesOnlyItsLine) {
   EXPECT_EQ(findings(), Findings{"10 it was edited: its hash does not match its content"});
 }
 
+TEST_F(ChainCheckTest, AnEditedLineBeforeARemovedOne) {
+  auto spoilt = lines();
+  spoilt[3].replace(spoilt[3].find("number 3"), 8, "number 7");
+  spoilt.erase(spoilt.begin() + 4);
+  put_lines(spoilt);
+  EXPECT_EQ(findings(), (Findings{"4 it was edited: its hash does not match its content",
+                                  "5 record 5 was removed before this line"}));
+}
+
 TEST_F(ChainCheckTest, ARemovedLine) {
   auto spoilt = lines();
   spoilt.erase(spoilt.begin() + 4);
