@@ -103,8 +103,7 @@ Verdict open_flow(Burst& burst, uint32_t index, const model::Decision& decision,
   if (opened == flow::no_flow) return Verdict::flow_table_full;
 
   FlowRecord<Tuple>& record = state.connections<Tuple>()[opened];
-  std::memcpy(record.client_mac.data(), frame.data + wire::ethernet::source,
-              record.client_mac.size());
+  record.client_mac = load<MacAddress>(frame.data + wire::ethernet::source);
   record.client_port = frame.port;
   record.ref = decision.ref;
   record.backend = decision.backend;

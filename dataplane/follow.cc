@@ -50,11 +50,12 @@ Verdict answer_dead_flow(Burst& burst, uint32_t index, Standing standing,
 template <typename Tuple>
 inline void learn_client_hop(const forward::Frame& frame, FlowRecord<Tuple>& record) {
   const uint8_t* source = frame.data + wire::ethernet::source;
-  const bool same_mac = load<uint32_t>(source) == load<uint32_t>(record.client_mac.data()) &&
-                        load<uint16_t>(source + 4) == load<uint16_t>(record.client_mac.data() + 4);
+  const uint8_t* known = record.client_mac.bytes.data();
+  const bool same_mac = load<uint32_t>(source) == load<uint32_t>(known) &&
+                        load<uint16_t>(source + 4) == load<uint16_t>(known + 4);
   if (same_mac && frame.port == record.client_port) [[likely]]
     return;
-  std::memcpy(record.client_mac.data(), source, record.client_mac.size());
+  record.client_mac = load<MacAddress>(source);
   record.client_port = frame.port;
 }
 

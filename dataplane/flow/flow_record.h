@@ -42,7 +42,7 @@ template <typename Tuple>
 struct alignas(64) FlowRecord {
   Tuple from_client;                  // client → virtual address
   Tuple from_backend;                 // backend → SNAT address
-  std::array<uint8_t, 6> client_mac;  // L2 next hop that the flow came from
+  MacAddress client_mac;              // L2 next hop that the flow came from
   uint8_t client_port;                // NIC port that the flow came from
   uint8_t protocol;
   FlowState state;

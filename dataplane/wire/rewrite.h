@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "dataplane/base/assert.h"
@@ -21,8 +22,8 @@ inline uint8_t hop_limit(std::span<const uint8_t> frame, const ParsedPacket& pac
 /// Writes both MAC addresses of a frame.
 inline void rewrite_ethernet(std::span<uint8_t> frame, const MacAddress& destination,
                              const MacAddress& source) {
-  store(frame.data() + ethernet::destination, destination.bytes);
-  store(frame.data() + ethernet::source, source.bytes);
+  std::memcpy(frame.data() + ethernet::destination, destination.bytes.data(), 6);
+  std::memcpy(frame.data() + ethernet::source, source.bytes.data(), 6);
 }
 
 namespace detail {
