@@ -4,7 +4,6 @@
 
 #include "dataplane/flow_counts.h"
 #include "dataplane/follow.h"
-#include "dataplane/forward/nat.h"
 #include "dataplane/model/decide.h"
 #include "dataplane/model/listener_index.h"
 #include "dataplane/refuse.h"
@@ -185,12 +184,7 @@ Verdict admit_packet(Burst& burst, uint32_t index, const model::Snapshot& snapsh
 template <typename Tuple>
 void admit(Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
   for (const uint32_t i : burst.lists<Tuple>().misses) {
-    const Verdict verdict = admit_packet<Tuple>(burst, i, snapshot, state);
-    burst.verdicts[i] = verdict;
-    if (disposition_of(verdict) != Disposition::forward) continue;
-    const flow::FlowMatch match = burst.matches[i];
-    forward::nat_packet(burst, i, state.connections<Tuple>()[match.index], match.direction,
-                        snapshot);
+    burst.verdicts[i] = admit_packet<Tuple>(burst, i, snapshot, state);
   }
 }
 

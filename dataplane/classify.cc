@@ -1,5 +1,6 @@
 #include "dataplane/classify.h"
 
+#include "dataplane/lookup.h"
 #include "dataplane/model/listener_index.h"
 
 namespace sluice::dataplane {
@@ -29,7 +30,13 @@ inline bool is_ours(Burst& burst, uint32_t index, const WorkerState& state) {
 
 template <typename Tuple>
 inline void sort_flow(Burst& burst, uint32_t index, const WorkerState& state) {
-  if (is_ours<Tuple>(burst, index, state)) burst.lists<Tuple>().flows.add(index);
+  if (!is_ours<Tuple>(burst, index, state)) return;
+  begin_lookup<Tuple>(burst, index, state);
+  forward::FamilyLists& lists = burst.lists<Tuple>();
+  lists.flows.add(index);
+  if (lists.fetched < record_lead && lists.fetched + bucket_lead < lists.flows.size()) {
+    fetch_record<Tuple>(burst, state);
+  }
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 #include "dataplane/follow.h"
 
-#include <cstring>
-
 #include "dataplane/flow_counts.h"
 #include "dataplane/forward/nat.h"
+#include "dataplane/lookup.h"
 #include "dataplane/refuse.h"
 #include "dataplane/wire/rewrite.h"
 
@@ -15,8 +14,7 @@ using flow::FlowRecord;
 using forward::Burst;
 
 bool is_open_syn(const wire::ParsedPacket& packet) {
-  return packet.protocol == protocol_tcp &&
-         (packet.tcp_flags & (wire::tcp_syn | wire::tcp_ack)) == wire::tcp_syn;
+  return (packet.tcp_flags & (wire::tcp_syn | wire::tcp_ack)) == wire::tcp_syn;  // 0 for UDP
 }
 
 bool has_payload(const wire::ParsedPacket& packet) {
@@ -46,70 +44,77 @@ Verdict answer_dead_flow(Burst& burst, uint32_t index, Standing standing,
   return standing == Standing::backend_gone ? Verdict::backend_gone : Verdict::flow_reset;
 }
 
-/// Replies go back the way the client's packets come: written only when that changes.
+/// Not 0 when the frame came from another next hop or NIC port than the client's.
 template <typename Tuple>
-inline void learn_client_hop(const forward::Frame& frame, FlowRecord<Tuple>& record) {
+inline uint32_t client_moved(const forward::Frame& frame, const FlowRecord<Tuple>& record) {
   const uint8_t* source = frame.data + wire::ethernet::source;
   const uint8_t* known = record.client_mac.bytes.data();
-  const bool same_mac = load<uint32_t>(source) == load<uint32_t>(known) &&
-                        load<uint16_t>(source + 4) == load<uint16_t>(known + 4);
-  if (same_mac && frame.port == record.client_port) [[likely]]
-    return;
-  record.client_mac = load<MacAddress>(source);
-  record.client_port = frame.port;
+  const uint32_t front = load<uint32_t>(source) ^ load<uint32_t>(known);
+  const uint32_t back = uint32_t{load<uint16_t>(source + 4)} ^ load<uint16_t>(known + 4);
+  return front | back | (uint32_t{frame.port} ^ record.client_port);
+}
+
+/// Not 0 when check_egress() has an objection.
+inline uint32_t is_stuck(const forward::Frame& frame, const wire::ParsedPacket& packet,
+                         const model::Port& out) {
+  const bool expires = wire::hop_limit(frame.bytes(), packet) <= 1;
+  const bool is_long = uint32_t{frame.length} - wire::ethernet_header_bytes > out.mtu;
+  return uint32_t{expires} | uint32_t{!out.present} | uint32_t{is_long};
 }
 
 template <typename Tuple>
 inline void count_packet(WorkerCounters& counters, const FlowRecord<Tuple>& record,
                          Direction direction, const wire::ParsedPacket& packet) {
-  RefCounters& ref = counters.refs[record.ref];
-  if (direction == Direction::from_client) {
-    ref.packets_in.add(1);
-    ref.bytes_in.add(packet.l3_bytes);
-  } else {
-    ref.packets_out.add(1);
-    ref.bytes_out.add(packet.l3_bytes);
-  }
+  auto& traffic = counters.refs[record.ref].traffic[static_cast<size_t>(direction)];
+  traffic.packets.add(1);
+  traffic.bytes.add(packet.l3_bytes);
 }
 
-/// follow_packet() of a flow that stands.
+/// follow_packet() of a flow that stands. Which way a packet goes is as good as random, so nothing
+/// here branches on it.
 template <typename Tuple>
-inline Verdict pass(Burst& burst, uint32_t index, const model::Snapshot& snapshot,
-                    WorkerState& state) {
-  const forward::Frame& frame = burst.frames[index];
+inline Verdict pass(Burst& burst, uint32_t index, flow::FlowMatch match,
+                    const model::Snapshot& snapshot, WorkerState& state) {
+  forward::Frame& frame = burst.frames[index];
   const wire::ParsedPacket& packet = burst.packets[index];
-  const flow::FlowMatch match = burst.matches[index];
   auto& connections = state.connections<Tuple>();
   FlowRecord<Tuple>& record = connections[match.index];
-  const bool from_client = match.direction == Direction::from_client;
-  const model::NextHop& backend_hop = snapshot.backends[record.backend].next_hop;
-  if (from_client && !backend_hop.resolved) [[unlikely]]
-    return Verdict::backend_unresolved;
-  const uint8_t egress = from_client ? backend_hop.port : record.client_port;
+  const auto from_client = static_cast<uint32_t>(match.direction == Direction::from_client);
+  const uint32_t is_unresolved =
+      from_client & ~uint32_t{snapshot.backends[record.backend].next_hop.resolved};
+  const forward::Hop hop = forward::next_hop(snapshot, record, match.direction);
   // Before the state machine: a packet that goes nowhere changes nothing.
-  const Verdict verdict = check_egress(frame, packet, snapshot, egress);
-  if (verdict != Verdict::none) [[unlikely]]
-    return verdict;
-
+  if ((is_unresolved | is_stuck(frame, packet, snapshot.ports[hop.port])) != 0) [[unlikely]] {
+    return is_unresolved != 0 ? Verdict::backend_unresolved
+                              : check_egress(frame, packet, snapshot, hop.port);
+  }
   const flow::Segment segment{match.direction, packet.tcp_flags, has_payload(packet)};
   const flow::Lifecycle lifecycle = connections.touch(match.index, segment, burst.now_tick);
   if (lifecycle != flow::Lifecycle::same) [[unlikely]] {
     count_lifecycle(state.counters, record, lifecycle);
   }
-  if (from_client && snapshot.ports[frame.port].present) learn_client_hop(frame, record);
+  // Replies go back the way the client's packets come.
+  if ((client_moved(frame, record) & (0u - from_client)) != 0) [[unlikely]] {
+    if (snapshot.ports[frame.port].present) {
+      record.client_mac = load<MacAddress>(frame.data + wire::ethernet::source);
+      record.client_port = frame.port;
+    }
+  }
   count_packet(state.counters, record, match.direction, packet);
-  return from_client ? Verdict::to_backend : Verdict::to_client;
+  burst.egress[index] = hop.port;
+  forward::nat(frame, packet, record, match.direction, hop);
+  static_assert(static_cast<int>(Verdict::to_client) == static_cast<int>(Verdict::to_backend) + 1);
+  return static_cast<Verdict>(static_cast<int>(Verdict::to_backend) +
+                              static_cast<int>(match.direction));
 }
 
 }  // namespace
 
 Verdict check_egress(const forward::Frame& frame, const wire::ParsedPacket& packet,
                      const model::Snapshot& snapshot, uint8_t port) {
-  if (wire::hop_limit(frame.bytes(), packet) <= 1) [[unlikely]]
-    return Verdict::ttl_expired;
+  if (wire::hop_limit(frame.bytes(), packet) <= 1) return Verdict::ttl_expired;
   const model::Port& out = snapshot.ports[port];
-  if (!out.present) [[unlikely]]
-    return Verdict::no_device;
+  if (!out.present) return Verdict::no_device;
   const uint32_t l3_bytes = frame.length - uint32_t{wire::ethernet_header_bytes};
   return l3_bytes > out.mtu ? Verdict::too_big : Verdict::none;
 }
@@ -125,20 +130,25 @@ bool leaves_flow(const wire::ParsedPacket& packet, const FlowRecord<Tuple>& reco
 template <typename Tuple>
 Verdict follow_packet(Burst& burst, uint32_t index, const model::Snapshot& snapshot,
                       WorkerState& state) {
-  const FlowRecord<Tuple>& record = state.connections<Tuple>()[burst.matches[index].index];
+  const flow::FlowMatch match = burst.matches[index];
+  const FlowRecord<Tuple>& record = state.connections<Tuple>()[match.index];
   const Standing standing = standing_of(snapshot, record);
   if (standing != Standing::current) [[unlikely]] {
     return answer_dead_flow<Tuple>(burst, index, standing, snapshot, state);
   }
-  return pass<Tuple>(burst, index, snapshot, state);
+  return pass<Tuple>(burst, index, match, snapshot, state);
 }
 
 template <typename Tuple>
 void follow(Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
   forward::FamilyLists& lists = burst.lists<Tuple>();
   const auto& connections = state.connections<Tuple>();
+  const uint32_t count = lists.flows.size();
+  while (lists.fetched < count && lists.fetched < record_lead) fetch_record<Tuple>(burst, state);
   for (const uint32_t i : lists.flows) {
-    const flow::FlowMatch match = burst.matches[i];
+    if (lists.fetched < count) fetch_record<Tuple>(burst, state);
+    const flow::FlowMatch match = find_flow<Tuple>(burst, i, state);
+    burst.matches[i] = match;
     if (match.index == flow::no_flow) [[unlikely]] {
       lists.misses.add(i);
       continue;
@@ -151,11 +161,9 @@ void follow(Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
       continue;
     }
     const Verdict verdict = standing == Standing::current
-                                ? pass<Tuple>(burst, i, snapshot, state)
+                                ? pass<Tuple>(burst, i, match, snapshot, state)
                                 : answer_dead_flow<Tuple>(burst, i, standing, snapshot, state);
     burst.verdicts[i] = verdict;
-    if (disposition_of(verdict) == Disposition::forward) [[likely]]
-      lists.nat.add(i);
   }
 }
 

@@ -45,12 +45,12 @@ bool leaves_flow(const wire::ParsedPacket& packet, const flow::FlowRecord<Tuple>
                  flow::Direction direction, Standing standing);
 
 /// One packet of the flow burst.matches[index], for which leaves_flow() is false. Returns its
-/// verdict; for to_backend and to_client the frame is to be rewritten (forward/nat.h).
+/// verdict; for to_backend and to_client the frame is rewritten and burst.egress set.
 template <typename Tuple>
 Verdict follow_packet(forward::Burst& burst, uint32_t index, const model::Snapshot& snapshot,
                       WorkerState& state);
 
-/// The stage: sorts lists().flows into lists().nat, lists().misses and packets with a verdict.
+/// The stage: looks up lists().flows and gives them verdicts, or puts them on lists().misses.
 template <typename Tuple>
 void follow(forward::Burst& burst, const model::Snapshot& snapshot, WorkerState& state);
 

@@ -3,8 +3,6 @@
 #include "dataplane/admit.h"
 #include "dataplane/classify.h"
 #include "dataplane/follow.h"
-#include "dataplane/forward/nat.h"
-#include "dataplane/lookup.h"
 
 namespace sluice::dataplane {
 namespace {
@@ -13,12 +11,7 @@ namespace {
 template <typename Tuple>
 void run_family(forward::Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
   if (burst.lists<Tuple>().flows.empty()) return;
-  hash_flows<Tuple>(burst, state);
-  prefetch_flows<Tuple>(burst, state);
-  find_flows<Tuple>(burst, state);
   follow<Tuple>(burst, snapshot, state);
-  // Before admit, which may end flows: what nat reads of a flow must still be there.
-  forward::nat<Tuple>(burst, state.connections<Tuple>(), snapshot);
   admit<Tuple>(burst, snapshot, state);
 }
 

@@ -20,8 +20,10 @@ struct alignas(64) RefCounters {
   Counter last_decision_ns;        // CLOCK_MONOTONIC
   Counter last_decision_revision;  // snapshot revision that made it
   Counter resets;                  // ended by `--existing reset` or a gone backend
-  Counter packets_in, bytes_in;    // client → backend
-  Counter packets_out, bytes_out;  // backend → client
+  struct Traffic {
+    Counter packets, bytes;
+  };
+  std::array<Traffic, 2> traffic;  // by flow::Direction: what clients sent, what backends sent
 };
 
 struct BackendCounters {

@@ -42,6 +42,15 @@ struct WorkerState {
   }
 
   template <typename Tuple>
+  const flow::Connections<Tuple>& connections() const {
+    if constexpr (Tuple::family == Family::v4) {
+      return connections_v4;
+    } else {
+      return connections_v6;
+    }
+  }
+
+  template <typename Tuple>
   flow::PortAllocator<Tuple>& snat_ports() {
     if constexpr (Tuple::family == Family::v4) {
       return snat_ports_v4;

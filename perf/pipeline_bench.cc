@@ -12,8 +12,6 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/classify.h"
 #include "dataplane/follow.h"
-#include "dataplane/forward/nat.h"
-#include "dataplane/lookup.h"
 #include "dataplane/model/decide.h"
 #include "dataplane/model/listener_index.h"
 #include "dataplane/pipeline.h"
@@ -27,12 +25,12 @@ constexpr size_t chunk_bursts = 128;
 constexpr size_t chunks = 256;
 
 struct StageTimes {
-  Samples parse, lookup, follow, rewrite, account;
+  Samples classify, follow, account;
 };
 
 /// Stage by stage over one burst: what a stage finds in the caches is what the one before left.
 void run_stages(World& world, StageTimes& times) {
-  std::array<uint64_t, 5> cycles{};
+  std::array<uint64_t, 3> cycles{};
   for (size_t i = 0; i < chunk_bursts; ++i) {
     forward::Burst& packets = world.next_burst();
     dataplane::WorkerState& state = world.state();
@@ -41,23 +39,15 @@ void run_stages(World& world, StageTimes& times) {
     StopWatch watch;
     dataplane::classify(packets, snapshot, state);
     cycles[0] += watch.lap();
-    dataplane::hash_flows<Tuple4>(packets, state);
-    dataplane::prefetch_flows<Tuple4>(packets, state);
-    dataplane::find_flows<Tuple4>(packets, state);
-    cycles[1] += watch.lap();
     dataplane::follow<Tuple4>(packets, snapshot, state);
-    cycles[2] += watch.lap();
-    forward::nat<Tuple4>(packets, state.connections<Tuple4>(), snapshot);
-    cycles[3] += watch.lap();
+    cycles[1] += watch.lap();
     dataplane::account(packets, state);
-    cycles[4] += watch.lap();
+    cycles[2] += watch.lap();
   }
   constexpr uint64_t packets = chunk_bursts * burst;
-  times.parse.add(cycles[0], packets);
-  times.lookup.add(cycles[1], packets);
-  times.follow.add(cycles[2], packets);
-  times.rewrite.add(cycles[3], packets);
-  times.account.add(cycles[4], packets);
+  times.classify.add(cycles[0], packets);
+  times.follow.add(cycles[1], packets);
+  times.account.add(cycles[2], packets);
 }
 
 void measure_pipeline(World& world, Samples& samples) {
@@ -99,10 +89,8 @@ void run(uint32_t flows) {
     measure_pipeline(world, whole);
     measure_decide(world, decide);
   }
-  stages.parse.print("parse and sort");
-  stages.lookup.print("look up (hash, prefetch, find)");
-  stages.follow.print("follow (checks, state, counters)");
-  stages.rewrite.print("rewrite (nat)");
+  stages.classify.print("classify (parse, hash, fetch)");
+  stages.follow.print("follow (find, checks, state, nat)");
   stages.account.print("account");
   whole.print("whole pipeline");
   decide.print("decide (listener, pool, backend)");

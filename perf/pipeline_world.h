@@ -46,6 +46,7 @@ class World {
 
   void write_frame(uint32_t packet, const Tuple4& tuple, uint8_t port);
   void open_flows(uint32_t flows);
+  void answer_last(uint32_t count);
   void start_burst();
 
   std::shared_ptr<const model::Snapshot> snapshot_;

@@ -12,10 +12,10 @@ RefTotals Sampler::raw_ref(uint16_t ref) const {
     totals.decisions += counters.decisions.get();
     totals.refused += counters.refused.get();
     totals.resets += counters.resets.get();
-    totals.packets_in += counters.packets_in.get();
-    totals.bytes_in += counters.bytes_in.get();
-    totals.packets_out += counters.packets_out.get();
-    totals.bytes_out += counters.bytes_out.get();
+    totals.packets_in += counters.traffic[0].packets.get();
+    totals.bytes_in += counters.traffic[0].bytes.get();
+    totals.packets_out += counters.traffic[1].packets.get();
+    totals.bytes_out += counters.traffic[1].bytes.get();
     totals.last_decision_ns = std::max(totals.last_decision_ns, counters.last_decision_ns.get());
   }
   return totals;

@@ -49,7 +49,7 @@ class Connections {
   /// A packet of the connection. A tombstone (FlowState::reset) is left alone.
   Lifecycle touch(uint32_t index, const Segment& segment, uint32_t now_tick) {
     Record& record = table_[index];
-    if (changes_state(record, segment)) [[unlikely]]
+    if (may_change_state(record.state, segment)) [[unlikely]]
       return step(index, segment, now_tick);
     // The line is written ten times a second at the most, however many packets come.
     if (record.last_seen_tick != now_tick && record.state != FlowState::reset) {
@@ -101,20 +101,6 @@ class Connections {
   // Horizons: 13.6 min where timeouts are short, 3.6 h for established TCP, so that the default
   // timeouts lie inside and the order of eviction is exact.
   static constexpr std::array<uint32_t, wheel_count> wheel_slots = {8'192, 8'192, 8'192, 131'072};
-
-  static bool changes_state(const Record& record, const Segment& segment) {
-    switch (record.state) {
-      case FlowState::tcp_established:
-        return (segment.tcp_flags & state_changing_flags) != 0;
-      case FlowState::udp_established:
-      case FlowState::reset:
-        return false;
-      case FlowState::udp_new:
-        return segment.direction == Direction::from_backend;
-      default:
-        return true;
-    }
-  }
 
   Wheel& wheel_of(FlowState state) {
     if (state == FlowState::tcp_established) return wheels_[tcp_established];

@@ -40,10 +40,10 @@ enum FlowFlag : uint8_t {
 /// Cache lines are never shared between records: 64 bytes for IPv4, 128 for IPv6.
 template <typename Tuple>
 struct alignas(64) FlowRecord {
-  Tuple from_client;                  // client → virtual address
-  Tuple from_backend;                 // backend → SNAT address
-  MacAddress client_mac;              // L2 next hop that the flow came from
-  uint8_t client_port;                // NIC port that the flow came from
+  Tuple from_client;      // client → virtual address
+  Tuple from_backend;     // backend → SNAT address
+  MacAddress client_mac;  // L2 next hop that the flow came from
+  uint8_t client_port;    // NIC port that the flow came from
   uint8_t protocol;
   FlowState state;
   uint8_t flags;

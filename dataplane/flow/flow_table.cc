@@ -67,6 +67,7 @@ uint32_t FlowTable<Tuple>::take_record() {
 template <typename Tuple>
 void FlowTable<Tuple>::give_record(uint32_t index) {
   records_[index].state = FlowState::free;
+  records_[index].protocol = 0;
   records_[index].wheel_next = free_head_;
   free_head_ = index;
 }

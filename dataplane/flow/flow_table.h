@@ -12,6 +12,7 @@
 #include "dataplane/base/aes_hash.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/byte_order.h"
+#include "dataplane/base/choose.h"
 #include "dataplane/base/hash.h"
 #include "dataplane/flow/bucket.h"
 #include "dataplane/flow/flow_record.h"
@@ -65,20 +66,33 @@ class FlowTable {
     __builtin_prefetch(&buckets_[primary(hash)]);
   }
 
-  /// After prefetch_bucket: prefetches the first record whose tag matches. Without one, the
-  /// second bucket when the key may be there.
-  [[gnu::always_inline]] inline void prefetch_record(uint64_t hash) const {
+  /// After prefetch_bucket: prefetches the first record whose tag matches, and returns its entry
+  /// for find(). Without one: no_flow, and the second bucket is prefetched when the key may be
+  /// there.
+  [[gnu::always_inline]] inline BucketEntry prefetch_record(uint64_t hash) const {
     const Bucket& bucket = buckets_[primary(hash)];
     const uint32_t mask = match_tags(bucket, tag(hash));
     if (mask != 0) [[likely]] {
-      const auto* record = &records_[bucket.entries[first_slot(mask)] & index_mask];
+      const BucketEntry entry = bucket.entries[first_slot(mask)];
+      const auto* record = &records_[entry & index_mask];
       __builtin_prefetch(record);
       if constexpr (sizeof(Record) > 64) {
         __builtin_prefetch(reinterpret_cast<const std::byte*>(record) + 64);
       }
-    } else if (bucket.overflow != 0) {
-      __builtin_prefetch(&buckets_[secondary(hash)]);
+      return entry;
     }
+    if (bucket.overflow != 0) __builtin_prefetch(&buckets_[secondary(hash)]);
+    return no_flow;
+  }
+
+  /// find() that tries `candidate`, which prefetch_record() gave, first. Flows may have been erased
+  /// in between, none inserted.
+  [[gnu::always_inline]] inline FlowMatch find(const Tuple& tuple, uint8_t protocol, uint64_t hash,
+                                               BucketEntry candidate) const {
+    if (candidate != no_flow && holds(candidate, tuple, protocol)) [[likely]] {
+      return match_of(candidate);
+    }
+    return find(tuple, protocol, hash);
   }
 
   FlowMatch find(const Tuple& tuple, uint8_t protocol, uint64_t hash) const {
@@ -144,15 +158,22 @@ class FlowTable {
                     uint16_t wanted) const {
     for (uint32_t mask = match_tags(bucket, wanted); mask != 0; mask &= mask - 1) {
       const BucketEntry entry = bucket.entries[first_slot(mask)];
-      const Record& record = records_[entry & index_mask];
-      const bool from_backend = (entry & direction_bit) != 0;
-      const Tuple& key = from_backend ? record.from_backend : record.from_client;
-      if (same_tuple(key, tuple) && record.protocol == protocol) [[likely]] {
-        return {entry & index_mask,
-                from_backend ? Direction::from_backend : Direction::from_client};
-      }
+      if (holds(entry, tuple, protocol)) [[likely]]
+        return match_of(entry);
     }
     return {};
+  }
+
+  static FlowMatch match_of(BucketEntry entry) {
+    return {entry & index_mask, static_cast<Direction>(entry >> 31)};
+  }
+
+  /// Whether this entry's tuple is `tuple`. A freed record has protocol 0 and holds nothing.
+  bool holds(BucketEntry entry, const Tuple& tuple, uint8_t protocol) const {
+    const Record& record = records_[entry & index_mask];
+    const Tuple& key =
+        *choose((entry & direction_bit) != 0, &record.from_backend, &record.from_client);
+    return same_tuple(key, tuple) && record.protocol == protocol;
   }
 
   uint64_t hash_of(BucketEntry entry) const {

@@ -21,6 +21,7 @@
 // a connection counts as ended as long as its record says so, and never twice.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "dataplane/flow/flow_record.h"
@@ -60,6 +61,30 @@ inline constexpr uint16_t rst_in_flight_ticks = 20;
 
 /// FIN, SYN and RST: a segment of an established connection without them changes nothing.
 inline constexpr uint8_t state_changing_flags = 0x07;
+
+namespace detail {
+/// What may move a flow out of a state: state_changing_flags, and two bits that no TCP flag uses.
+inline constexpr uint8_t any_packet = 0x80;
+inline constexpr uint8_t packet_from_backend = 0x40;
+inline constexpr std::array<uint8_t, 8> movers_by_state = {
+    any_packet,            // free: no packet has such a flow
+    any_packet,            // tcp_syn
+    state_changing_flags,  // tcp_established
+    any_packet,            // tcp_closing
+    any_packet,            // tcp_closed
+    packet_from_backend,   // udp_new
+    0,                     // udp_established
+    0,                     // reset
+};
+}  // namespace detail
+
+/// False when `segment` leaves a flow in `state` as it is, whatever else the flow remembers.
+inline bool may_change_state(FlowState state, const Segment& segment) {
+  const unsigned direction =
+      segment.direction == Direction::from_backend ? unsigned{detail::packet_from_backend} : 0u;
+  const unsigned seen = (segment.tcp_flags & state_changing_flags) | detail::any_packet | direction;
+  return (detail::movers_by_state[static_cast<size_t>(state)] & seen) != 0;
+}
 
 /// The track after `segment`. For TCP states only; a `reset` tombstone stays as it is.
 TcpStep advance(TcpTrack track, const Segment& segment, uint32_t now_tick);

@@ -28,6 +28,7 @@ class IndexList {
   void add(uint32_t index) { items_[size_++] = static_cast<uint8_t>(index); }
   uint32_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+  uint8_t operator[](uint32_t at) const { return items_[at]; }
   const uint8_t* begin() const { return items_.data(); }
   const uint8_t* end() const { return items_.data() + size_; }
 
@@ -38,14 +39,14 @@ class IndexList {
 
 /// Packets of one address family, and those of them that a stage has set aside.
 struct FamilyLists {
-  IndexList flows;   // TCP and UDP, owned by this worker
-  IndexList misses;  // without a flow, or about to leave it (port reuse)
-  IndexList nat;     // to be rewritten by forward/nat.h
+  IndexList flows;       // TCP and UDP, owned by this worker
+  IndexList misses;      // without a flow, or about to leave it (port reuse)
+  uint32_t fetched = 0;  // of `flows`, from the front: their records are on the way (lookup.h)
 
   void clear() {
     flows.clear();
     misses.clear();
-    nat.clear();
+    fetched = 0;
   }
 };
 
@@ -60,6 +61,7 @@ struct Burst {
   std::array<Frame, burst_packets_max> frames;
   std::array<wire::ParsedPacket, burst_packets_max> packets;
   std::array<uint64_t, burst_packets_max> hashes;
+  std::array<flow::BucketEntry, burst_packets_max> candidates;  // what lookup.h has fetched
   std::array<flow::FlowMatch, burst_packets_max> matches;
   std::array<Verdict, burst_packets_max> verdicts;
   std::array<uint16_t, burst_packets_max> owners;  // owner_here, or the worker that gets it

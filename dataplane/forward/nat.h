@@ -4,9 +4,11 @@
 // One worker; no state of its own.
 #pragma once
 
-#include "dataplane/flow/connections.h"
-#include "dataplane/forward/burst.h"
-#include "dataplane/model/snapshot.h"
+#include "dataplane/base/choose.h"
+#include "dataplane/flow/flow_record.h"
+#include "dataplane/forward/frame.h"
+#include "dataplane/forward/hop.h"
+#include "dataplane/wire/rewrite.h"
 
 namespace sluice::forward {
 
@@ -19,20 +21,18 @@ inline Tuple reversed(const Tuple& tuple) {
 /// backend, towards the client as virtual address → client.
 template <typename Tuple>
 inline Tuple nat_tuple(const flow::FlowRecord<Tuple>& record, flow::Direction direction) {
-  return reversed(direction == flow::Direction::from_client ? record.from_backend
-                                                            : record.from_client);
+  return reversed(*choose(direction == flow::Direction::from_client, &record.from_backend,
+                          &record.from_client));
 }
 
-/// Rewrites one packet of a flow: MACs, addresses, ports, hop limit, checksums; sets burst.egress.
-/// Precondition: the
-/// hop limit is above 1 and the next hop is known (dataplane/follow.h).
+/// Rewrites one packet of a flow on its way to `hop`: MACs, addresses, ports, hop limit, checksums.
+/// Precondition: the hop limit is above 1 (dataplane/follow.h).
 template <typename Tuple>
-void nat_packet(Burst& burst, uint32_t index, const flow::FlowRecord<Tuple>& record,
-                flow::Direction direction, const model::Snapshot& snapshot);
-
-/// Rewrites the packets of burst.lists<Tuple>().nat.
-template <typename Tuple>
-void nat(Burst& burst, const flow::Connections<Tuple>& connections,
-         const model::Snapshot& snapshot);
+inline void nat(Frame& frame, const wire::ParsedPacket& packet,
+                const flow::FlowRecord<Tuple>& record, flow::Direction direction, const Hop& hop) {
+  const std::span<uint8_t> bytes{frame.data, frame.length};
+  wire::rewrite(bytes, packet, nat_tuple(record, direction));
+  wire::rewrite_ethernet(bytes, hop.destination, hop.source);
+}
 
 }  // namespace sluice::forward

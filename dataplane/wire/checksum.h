@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,12 +15,11 @@
 namespace sluice::wire {
 
 /// Folds a sum into 16 bits with end-around carries. 0 only when every summand was 0.
+/// Adding a word to itself with its halves swapped leaves their one's complement sum in the upper
+/// half: the lower half's carry comes in there, which is the end-around one.
 inline uint16_t fold(uint64_t sum) {
-  sum = (sum & 0xffff'ffff) + (sum >> 32);
-  sum = (sum & 0xffff'ffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(sum);
+  const auto half = static_cast<uint32_t>((sum + std::rotr(sum, 32)) >> 32);
+  return static_cast<uint16_t>((half + std::rotr(half, 16)) >> 16);
 }
 
 /// Adds `bytes` to `sum`; an odd last byte counts as if a zero followed (RFC 1071 §4.1). Only the
@@ -42,6 +42,14 @@ inline uint64_t sum_bytes(std::span<const uint8_t> bytes, uint64_t sum = 0) {
     left -= 2;
   }
   return left != 0 ? sum + *at : sum;
+}
+
+/// sum_bytes() of an IPv4 header without options, 20 bytes.
+inline uint64_t sum_ipv4_header(const uint8_t* ip) {
+  const auto first = load<uint64_t>(ip);
+  const auto second = load<uint64_t>(ip + 8);
+  return (first & 0xffff'ffff) + (first >> 32) + (second & 0xffff'ffff) + (second >> 32) +
+         load<uint32_t>(ip + 16);
 }
 
 /// The checksum field that makes `sum` come out right; the field itself was summed as 0.

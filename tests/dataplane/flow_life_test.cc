@@ -110,9 +110,9 @@ TEST_F(FlowLife, TcpFromSynToNothing) {
   connection.establish();
   EXPECT_EQ(active(rig_, 0), 1u);
   EXPECT_EQ(active_on_backends(rig_), 1u);
-  EXPECT_EQ(rig_.counters().refs[0].packets_in.get(), 2u);
-  EXPECT_EQ(rig_.counters().refs[0].packets_out.get(), 1u);
-  EXPECT_EQ(rig_.counters().refs[0].bytes_in.get(), 80u);
+  EXPECT_EQ(rig_.counters().refs[0].traffic[0].packets.get(), 2u);
+  EXPECT_EQ(rig_.counters().refs[0].traffic[1].packets.get(), 1u);
+  EXPECT_EQ(rig_.counters().refs[0].traffic[0].bytes.get(), 80u);
   connection.finish();
   EXPECT_EQ(active(rig_, 0), 0u) << "ended when the last FIN was acknowledged";
   EXPECT_EQ(rig_.state().connections_v4.size(), 1u);
