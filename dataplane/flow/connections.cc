@@ -32,7 +32,8 @@ Connections<Tuple>::Connections(std::span<std::byte> memory, uint32_t flows_max,
       wheels_{Wheel(wheel_memory(memory, 0), wheel_slots[0], table_.records(), now_tick),
               Wheel(wheel_memory(memory, 1), wheel_slots[1], table_.records(), now_tick),
               Wheel(wheel_memory(memory, 2), wheel_slots[2], table_.records(), now_tick),
-              Wheel(wheel_memory(memory, 3), wheel_slots[3], table_.records(), now_tick)} {
+              Wheel(wheel_memory(memory, 3), wheel_slots[3], table_.records(), now_tick),
+              Wheel(wheel_memory(memory, 4), wheel_slots[4], table_.records(), now_tick)} {
   set_timeouts(timeouts);
   retime_cursor_ = no_flow;
 }
@@ -146,7 +147,7 @@ uint32_t Connections<Tuple>::nearest_to_expiry(Wheel& wheel, uint32_t now_tick) 
 
 template <typename Tuple>
 uint32_t Connections<Tuple>::eviction_candidate(uint32_t now_tick, uint32_t idle_ticks_min) {
-  for (const WheelIndex wheel : {embryonic, ending}) {
+  for (const WheelIndex wheel : {ended, embryonic, closing}) {
     const uint32_t index = nearest_to_expiry(wheels_[wheel], now_tick);
     if (index != no_flow) return index;
   }

@@ -71,8 +71,8 @@ class Connections {
   template <typename OnRemoved>
   uint32_t expire(uint32_t now_tick, uint32_t budget, const OnRemoved& on_removed);
 
-  /// Removes one connection: embryonic ones first (tcp_syn, udp_new), then ending ones
-  /// (tcp_closing, tcp_closed, tombstones), then established ones that have been silent for
+  /// Removes one connection: ended ones first (tcp_closed, tombstones), then embryonic ones
+  /// (tcp_syn, udp_new), then closing ones, then established ones that have been silent for
   /// `idle_ticks_min`; within a class the one nearest to its expiry, of the evict_visits_max that
   /// the wheel holds to be nearest. False when there is nothing to remove.
   template <typename OnRemoved>
@@ -97,15 +97,25 @@ class Connections {
 
   // A wheel for each class of eviction, and established TCP and UDP apart: with one timeout in a
   // wheel, the nearest to its expiry is also the longest idle.
-  enum WheelIndex : unsigned { embryonic, ending, udp_established, tcp_established, wheel_count };
+  enum WheelIndex : unsigned {
+    ended,
+    embryonic,
+    closing,
+    udp_established,
+    tcp_established,
+    wheel_count
+  };
   // Horizons: 13.6 min where timeouts are short, 3.6 h for established TCP, so that the default
   // timeouts lie inside and the order of eviction is exact.
-  static constexpr std::array<uint32_t, wheel_count> wheel_slots = {8'192, 8'192, 8'192, 131'072};
+  static constexpr std::array<uint32_t, wheel_count> wheel_slots = {8'192, 8'192, 8'192, 8'192,
+                                                                    131'072};
 
   Wheel& wheel_of(FlowState state) {
     if (state == FlowState::tcp_established) return wheels_[tcp_established];
     if (state == FlowState::udp_established) return wheels_[udp_established];
-    return wheels_[class_of(state) == FlowClass::embryonic ? embryonic : ending];
+    const FlowClass flow_class = class_of(state);
+    if (flow_class == FlowClass::embryonic) return wheels_[embryonic];
+    return wheels_[flow_class == FlowClass::closing ? closing : ended];
   }
   uint32_t expiry_tick(const Record& record) const {
     return record.last_seen_tick + timeouts_[static_cast<size_t>(record.state)];

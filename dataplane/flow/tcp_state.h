@@ -103,8 +103,8 @@ inline bool reusable_by_syn(FlowState state) {
 }
 
 /// Order of eviction: the first class goes first.
-enum class FlowClass : uint8_t { embryonic, ending, established };
-inline constexpr unsigned flow_class_count = 3;
+enum class FlowClass : uint8_t { ended, embryonic, closing, established };
+inline constexpr unsigned flow_class_count = 4;
 
 inline FlowClass class_of(FlowState state) {
   switch (state) {
@@ -114,13 +114,14 @@ inline FlowClass class_of(FlowState state) {
     case FlowState::tcp_established:
     case FlowState::udp_established:
       return FlowClass::established;
-    case FlowState::free:
     case FlowState::tcp_closing:
+      return FlowClass::closing;
+    case FlowState::free:
     case FlowState::tcp_closed:
     case FlowState::reset:
       break;
   }
-  return FlowClass::ending;
+  return FlowClass::ended;
 }
 
 }  // namespace sluice::flow

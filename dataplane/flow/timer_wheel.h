@@ -1,4 +1,4 @@
-// TimerWheel: idle timers of records, one list per tick, linked through the records themselves
+// TimerWheel: idle timers of records, one queue per tick, linked through the records themselves
 // (wheel_next, wheel_previous, expiry_tick). Lazily re-armed: a packet only writes last_seen_tick;
 // when a record's slot fires, its true expiry is computed and the record goes to a later slot or
 // expires. Timers beyond the horizon wait in the farthest slot and are looked at once per turn.
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #include "dataplane/base/assert.h"
 #include "dataplane/flow/flow_record.h"
@@ -46,30 +47,32 @@ class TimerWheel {
     Record& record = records_[index];
     record.expiry_tick = placement(expiry_tick);
     uint32_t& head = heads_[record.expiry_tick & mask_];
-    record.wheel_next = head;
-    record.wheel_previous = no_flow;
-    if (head != no_flow) {
-      records_[head].wheel_previous = index;
-    } else {
+    record.wheel_next = no_flow;
+    record.wheel_previous = index;
+    if (head == no_flow) {
+      head = index;
       occupied_.set(record.expiry_tick & mask_);
+    } else {
+      // The head's previous is the last of the queue.
+      record.wheel_previous = std::exchange(records_[head].wheel_previous, index);
+      records_[record.wheel_previous].wheel_next = index;
     }
-    head = index;
     ++size_;
   }
 
   void remove(uint32_t index) {
     const Record& record = records_[index];
     const uint32_t slot = record.expiry_tick & mask_;
-    if (record.wheel_previous != no_flow) {
-      records_[record.wheel_previous].wheel_next = record.wheel_next;
+    uint32_t& head = heads_[slot];
+    if (head == index) {
+      head = record.wheel_next;
+      if (head == no_flow) occupied_.clear(slot);
     } else {
-      SLUICE_DEBUG_ASSERT(heads_[slot] == index);
-      heads_[slot] = record.wheel_next;
-      if (record.wheel_next == no_flow) occupied_.clear(slot);
+      records_[record.wheel_previous].wheel_next = record.wheel_next;
     }
-    if (record.wheel_next != no_flow) {
-      records_[record.wheel_next].wheel_previous = record.wheel_previous;
-    }
+    // Whoever comes next, or else the head, which knows the last one.
+    const uint32_t after = record.wheel_next != no_flow ? record.wheel_next : head;
+    if (after != no_flow) records_[after].wheel_previous = record.wheel_previous;
     --size_;
   }
 
@@ -114,7 +117,8 @@ class TimerWheel {
     return visited;
   }
 
-  /// A record of the slot that fires next; no_flow when the wheel is empty.
+  /// Of the slot that fires next, the record that has waited there longest; no_flow when the wheel
+  /// is empty.
   uint32_t nearest() const {
     const uint32_t slot = occupied_.next(cursor_ & mask_);
     return slot == SlotBitmap::none ? no_flow : heads_[slot];

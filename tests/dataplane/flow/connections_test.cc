@@ -176,7 +176,7 @@ TYPED_TEST(ConnectionsTest, EvictsByClassAndThenByExpiry) {
   const uint32_t datagram = this->open(protocol_udp);
 
   for (const uint32_t expected :
-       {old_syn, new_syn, datagram, closed, tombstone, closing, idle, fresh, no_flow}) {
+       {closed, tombstone, old_syn, new_syn, datagram, closing, idle, fresh, no_flow}) {
     EXPECT_EQ(this->evict(), expected);
   }
   EXPECT_EQ(this->connections_.size(), 0u);
@@ -219,6 +219,28 @@ TYPED_TEST(ConnectionsTest, FloodOfSynsEvictsOnlyItself) {
   }
   for (const uint32_t index : established)
     EXPECT_EQ(this->state(index), FlowState::tcp_established);
+}
+
+// All within one tick: a handshake under way has as many SYNs of a flood before it as there is
+// room.
+TYPED_TEST(ConnectionsTest, HalfOpenConnectionsOfOneTickEndInOrder) {
+  std::vector<uint32_t> opened;
+  for (uint32_t i = 0; i < this->flows_max; ++i) opened.push_back(this->open());
+  for (size_t i = 0; i < 1000; ++i) {
+    EXPECT_EQ(this->evict(), opened[i]);
+    opened.push_back(this->open());
+  }
+}
+
+// Connections that are over make room before one whose handshake is under way.
+TYPED_TEST(ConnectionsTest, EndedConnectionsEndBeforeHandshakes) {
+  const uint32_t handshake = this->open();
+  this->wait(10);
+  const uint32_t over = this->open_established();
+  this->backend(over, tcp_rst | tcp_ack);
+  EXPECT_EQ(this->state(over), FlowState::tcp_closed);
+  EXPECT_EQ(this->evict(), over);
+  EXPECT_EQ(this->evict(), handshake);
 }
 
 TYPED_TEST(ConnectionsTest, ShorterTimeoutsReachWaitingConnections) {

@@ -262,9 +262,9 @@ TEST(TcpState, EveryStateHasItsTimeoutAndClass) {
 
   EXPECT_EQ(class_of(FlowState::tcp_syn), FlowClass::embryonic);
   EXPECT_EQ(class_of(udp_new), FlowClass::embryonic);
-  EXPECT_EQ(class_of(tcp_closing), FlowClass::ending);
-  EXPECT_EQ(class_of(tcp_closed), FlowClass::ending);
-  EXPECT_EQ(class_of(FlowState::reset), FlowClass::ending);
+  EXPECT_EQ(class_of(tcp_closing), FlowClass::closing);
+  EXPECT_EQ(class_of(tcp_closed), FlowClass::ended);
+  EXPECT_EQ(class_of(FlowState::reset), FlowClass::ended);
   EXPECT_EQ(class_of(tcp_established), FlowClass::established);
   EXPECT_EQ(class_of(udp_established), FlowClass::established);
 }

@@ -57,6 +57,20 @@ TEST(TimerWheel, FiresAtItsTickNotBefore) {
   EXPECT_EQ(bench.wheel.size(), 0u);
 }
 
+TEST(TimerWheel, TimersOfOneTickQueueUp) {
+  Bench bench(6, 64, 0);
+  for (const uint32_t index : {3u, 1u, 4u, 0u, 5u, 2u}) bench.arm(index, 7);
+  for (const uint32_t gone : {4u, 3u, 2u}) bench.wheel.remove(gone);  // within, first, last
+  bench.arm(4, 7);
+  for (const uint32_t expected : {1u, 0u, 5u, 4u}) {
+    EXPECT_EQ(bench.wheel.nearest(), expected);
+    bench.wheel.remove(expected);
+  }
+  EXPECT_EQ(bench.wheel.nearest(), no_flow);
+  bench.arm(2, 7);
+  EXPECT_EQ(bench.advance(7), Indexes{2});
+}
+
 TEST(TimerWheel, TheTickOfCreationCountsToo) {
   Bench bench(2, 64, 1000);
   bench.arm(0, 1000);
