@@ -73,8 +73,8 @@ inline void count_packet(WorkerCounters& counters, const FlowRecord<Tuple>& reco
 /// follow_packet() of a flow that stands. Which way a packet goes is as good as random, so nothing
 /// here branches on it.
 template <typename Tuple>
-inline Verdict pass(Burst& burst, uint32_t index, flow::FlowMatch match,
-                    const model::Snapshot& snapshot, WorkerState& state) {
+[[gnu::always_inline]] inline Verdict pass(Burst& burst, uint32_t index, flow::FlowMatch match,
+                                           const model::Snapshot& snapshot, WorkerState& state) {
   forward::Frame& frame = burst.frames[index];
   const wire::ParsedPacket& packet = burst.packets[index];
   auto& connections = state.connections<Tuple>();

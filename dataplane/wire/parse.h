@@ -224,8 +224,8 @@ template <typename Tuple>
 
 }  // namespace detail
 
-inline Verdict parse(std::span<const uint8_t> frame, ParsedPacket& packet,
-                     HeaderChecksum header_checksum) {
+[[gnu::always_inline]] inline Verdict parse(std::span<const uint8_t> frame, ParsedPacket& packet,
+                                            HeaderChecksum header_checksum) {
   packet.kind = PacketKind::other;
   packet.protocol = 0;
   packet.tcp_flags = 0;
