@@ -362,8 +362,11 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create() {
   // DEFER_TASKRUN: completions wait until we ask for them. Otherwise they would interrupt other
   // system calls of this thread with EINTR. It wants one thread only, the one that enables the
   // ring: R_DISABLED leaves that to run().
+  // TASKRUN_FLAG: since Linux 6.12 one call completes 20 of them, and reap() must see that more
+  // wait, or thousands of answers take hundreds of turns.
   parameters.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED |
-                     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+                     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                     IORING_SETUP_TASKRUN_FLAG;
   parameters.cq_entries = completion_entries;
   const int result = ::io_uring_queue_init_params(submission_entries, &ring, &parameters);
   if (result < 0) return std::unexpected(ring_error(-result));
