@@ -70,6 +70,17 @@ inline void count_packet(WorkerCounters& counters, const FlowRecord<Tuple>& reco
   traffic.bytes.add(packet.l3_bytes);
 }
 
+/// A RST instead of a SYN|ACK: asked only when a connection has just ended.
+template <typename Tuple>
+[[gnu::noinline, gnu::cold]] void count_refusal(WorkerCounters& counters,
+                                                const FlowRecord<Tuple>& record,
+                                                const wire::ParsedPacket& packet) {
+  if (record.protocol != protocol_tcp || (packet.tcp_flags & wire::tcp_rst) == 0) return;
+  if ((record.flags & flow::saw_backend_syn) == 0) {
+    counters.backends[record.backend].refused.add(1);
+  }
+}
+
 /// follow_packet() of a flow that stands. Which way a packet goes is as good as random, so nothing
 /// here branches on it.
 template <typename Tuple>
@@ -92,6 +103,7 @@ template <typename Tuple>
   const flow::Lifecycle lifecycle = connections.touch(match.index, segment, burst.now_tick);
   if (lifecycle != flow::Lifecycle::same) [[unlikely]] {
     count_lifecycle(state.counters, record, lifecycle);
+    if (!from_client) count_refusal(state.counters, record, packet);
   }
   // Replies go back the way the client's packets come.
   if ((client_moved(frame, record) & (0u - from_client)) != 0) [[unlikely]] {

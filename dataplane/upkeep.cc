@@ -21,6 +21,15 @@ uint32_t sweep(uint32_t cursor, const model::Snapshot& snapshot, WorkerState& st
                           });
 }
 
+/// A handshake that expired before its backend had said a word.
+template <typename Tuple>
+void count_unanswered(WorkerCounters& counters, const flow::FlowRecord<Tuple>& record) {
+  if (record.state != flow::FlowState::tcp_syn) return;
+  if ((record.flags & flow::saw_backend_syn) == 0) {
+    counters.backends[record.backend].unanswered.add(1);
+  }
+}
+
 /// True when the budget was used up: more may have expired.
 template <typename Tuple>
 bool expire(WorkerState& state, uint32_t now_tick) {
@@ -29,6 +38,7 @@ bool expire(WorkerState& state, uint32_t now_tick) {
                                               [&](const flow::FlowRecord<Tuple>& record) {
                                                 if (flow::is_active(record))
                                                   count_ended(state.counters, record);
+                                                count_unanswered(state.counters, record);
                                               });
   return visited >= Upkeep::expire_budget || connections.retiming();
 }

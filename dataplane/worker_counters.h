@@ -29,6 +29,8 @@ struct alignas(64) RefCounters {
 struct BackendCounters {
   Counter connections;
   Counter ended;
+  Counter unanswered;  // handshakes that it never answered, when they expired
+  Counter refused;     // handshakes that it answered with RST
 };
 
 struct PortCounters {

@@ -199,6 +199,33 @@ TEST_F(FlowLife, ResetEndsAtOnceAndForgedResetIsUndone) {
   EXPECT_EQ(active_on_backends(rig_), 1u);
 }
 
+TEST_F(FlowLife, HandshakesThatABackendDoesNotTakeAreCountedOnItsAccount) {
+  const auto sum = [&](Counter dataplane::BackendCounters::* counter) {
+    uint64_t total = 0;
+    for (unsigned id = 0; id < 8; ++id) total += (rig_.counters().backends[id].*counter).get();
+    return total;
+  };
+  Connection refused(rig_, client, web);
+  refused.from_client(tcp_syn);
+  EXPECT_EQ(refused.from_backend(tcp_rst | tcp_ack), Verdict::to_client);
+  EXPECT_EQ(sum(&dataplane::BackendCounters::refused), 1u);
+  Connection aborted(rig_, "192.0.2.7:40001", web);
+  aborted.establish();
+  EXPECT_EQ(aborted.from_backend(tcp_rst), Verdict::to_client);
+  EXPECT_EQ(sum(&dataplane::BackendCounters::refused), 1u) << "it had taken that one";
+  Connection silent(rig_, "192.0.2.7:40002", web);
+  silent.from_client(tcp_syn);
+  Connection given_up(rig_, "192.0.2.7:40003", web);
+  given_up.from_client(tcp_syn);
+  given_up.from_backend(tcp_syn | tcp_ack);
+  Connection(rig_, "192.0.2.7:40004", dns, protocol_udp).from_client(0, "query");
+  EXPECT_EQ(sum(&dataplane::BackendCounters::unanswered), 0u);
+  rig_.pass_time_ms(31'000);
+  rig_.upkeep();
+  EXPECT_EQ(sum(&dataplane::BackendCounters::unanswered), 1u)
+      << "the client's fault and UDP do not count";
+}
+
 TEST_F(FlowLife, OperatorResetAnswersBothSides) {
   Connection connection(rig_, client, web);
   connection.establish();
