@@ -92,6 +92,26 @@ void add_get(CLI::App& app, const Global& global, Action& action) {
   });
 }
 
+void add_health(CLI::App& app, const Global& global, Action& action) {
+  struct Options {
+    std::string pool;
+    uint32_t limit = 1000;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand(
+      "health", "Backends: last result of their checks, why, since when, what comes next");
+  command->add_option("pool", options->pool, "Only of this pool");
+  command->add_option("--limit", options->limit, "At most so many backends (default 1000)")
+      ->check(CLI::Range(1u, 65'535u));
+  command->callback([&global, &action, options] {
+    action = [&global, options] {
+      json params = {{"limit", options->limit}};
+      if (!options->pool.empty()) params["pool"] = options->pool;
+      return run_call(global, "health", params, health_view);
+    };
+  });
+}
+
 void add_history(CLI::App& app, const Global& global, Action& action) {
   auto limit = std::make_shared<uint32_t>(20);
   auto* command =
@@ -198,6 +218,7 @@ void add_explain(CLI::App& app, const Global& global, Action& action) {
 
 void add_read_commands(CLI::App& app, const Global& global, Action& action) {
   add_status(app, global, action);
+  add_health(app, global, action);
   add_check(app, global, action);
   add_diff(app, global, action);
   add_get(app, global, action);

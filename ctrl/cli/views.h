@@ -19,6 +19,8 @@ std::string verify_view(const json& result);
 std::string confirm_view(const json& result);
 /// The line that says what awaits confirmation; empty for null.
 std::string awaiting_view(const json& confirm);
+/// The answer of `health`: pools, their backends, and how the prober keeps up.
+std::string health_view(const json& result);
 std::string history_view(const json& result);
 std::string flows_view(const json& result);
 std::string explain_view(const json& result);

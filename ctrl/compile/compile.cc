@@ -144,10 +144,12 @@ class Compiler {
   model::Pool compile_pool(const PoolConfig& pool, Family family,
                            std::span<const BackendView> views, const uint16_t* ids) {
     const Selection selection = select_backends(pool, family, views);
+    const std::vector<uint32_t> weights = weights_of(pool, selection.members, observed_);
     members_.clear();
-    for (const uint32_t i : selection.members) {
+    for (size_t k = 0; k < weights.size(); ++k) {
+      const uint32_t i = selection.members[k];
       const BackendConfig& backend = pool.backends[i];
-      members_.push_back({ids[i], {backend.address, backend.port}, backend.weight});
+      members_.push_back({ids[i], {backend.address, backend.port}, weights[k]});
     }
     return {.name = pool.name,
             .on_empty = pool.on_empty,

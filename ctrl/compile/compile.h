@@ -21,6 +21,7 @@ struct Observed {
   std::vector<model::Port> ports;                 // by port id
   std::map<IpAddress, model::NextHop> next_hops;  // by backend address
   std::set<BackendKey> down;                      // failed their health check
+  std::map<BackendKey, uint8_t> slow_starts;      // percent of the weight that a backend gets now
   HashKey decision_key;
   uint64_t generation = 0;
   uint64_t revision = 0;

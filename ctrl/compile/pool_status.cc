@@ -15,6 +15,8 @@ PoolStatus status_of(const PoolConfig& pool, const Observed& observed, const Reg
                     .active_tier = 0,
                     .usable = 0,
                     .total = static_cast<uint32_t>(pool.backends.size()),
+                    .panic = pool.panic,
+                    .panic_active = PanicPolicy::none,
                     .backends = {}};
   const std::vector<BackendView> views = view_backends(pool, observed);
   std::vector<uint16_t> ids;
@@ -28,12 +30,20 @@ PoolStatus status_of(const PoolConfig& pool, const Observed& observed, const Reg
                                .zone = backend.zone,
                                .state = views[i].state,
                                .serving = false,
+                               .weight_percent = 100,
                                .id = ids[i]});
   }
   for (const Family family : {Family::v4, Family::v6}) {
     const Selection selection = select_backends(pool, family, views);
     status.active_tier = std::max(status.active_tier, selection.active_tier);
     for (const uint32_t member : selection.members) status.backends[member].serving = true;
+    if (selection.panic != PanicPolicy::none) status.panic_active = selection.panic;
+  }
+  for (auto at = observed.slow_starts.lower_bound({pool.name, {}});
+       at != observed.slow_starts.end() && at->first.pool == pool.name; ++at) {
+    const auto slow =
+        std::ranges::find(status.backends, at->first.endpoint, &BackendStatus::endpoint);
+    if (slow != status.backends.end()) slow->weight_percent = at->second;
   }
   return status;
 }

@@ -26,6 +26,7 @@ struct BackendStatus {
   std::string zone;
   BackendState state = BackendState::up;
   bool serving = false;             // in the table: new connections may go to it
+  uint8_t weight_percent = 100;     // of its weight that it gets now: below 100 in slow start
   uint16_t id = model::no_backend;  // counter identity; no_backend before the first compile
 };
 
@@ -37,7 +38,9 @@ struct PoolStatus {
   uint8_t active_tier = 0;  // of a pool with both address families: the higher one
   uint32_t usable = 0;      // backends up or unchecked, of weight > 0, in any tier
   uint32_t total = 0;
-  std::vector<BackendStatus> backends;  // in the order of the configuration
+  PanicPolicy panic = PanicPolicy::none;         // as configured
+  PanicPolicy panic_active = PanicPolicy::none;  // in force now, for one family at least
+  std::vector<BackendStatus> backends;           // in the order of the configuration
 };
 
 /// Every configured pool, in the order of the configuration.

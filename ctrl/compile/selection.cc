@@ -36,6 +36,28 @@ BackendState state_of(const PoolConfig& pool, const BackendConfig& backend, bool
   return checked ? BackendState::up : BackendState::unchecked;
 }
 
+/// What the pool's panic policy makes of `selection`, whose tier is decided.
+Selection panicking(const PoolConfig& pool, Family family, std::span<const BackendView> views,
+                    Selection selection) {
+  std::vector<uint32_t> all;  // whom a spread serves: what is down may be wrongly so
+  for (uint32_t i = 0; i < pool.backends.size(); ++i) {
+    const BackendConfig& backend = pool.backends[i];
+    const BackendState state = views[i].state;
+    const bool candidate = backend.address.family == family && backend.weight > 0 &&
+                           backend.tier == selection.active_tier && state != BackendState::drained;
+    if (!candidate) continue;
+    ++selection.candidates;
+    selection.usable += is_usable(backend, state);
+    if (is_usable(backend, state) || state == BackendState::down) all.push_back(i);
+  }
+  const bool few =
+      100 * uint64_t{selection.usable} < uint64_t{pool.panic_below_percent} * selection.candidates;
+  if (pool.panic == PanicPolicy::none || !few) return selection;
+  selection.panic = pool.panic;
+  selection.members = pool.panic == PanicPolicy::spread ? std::move(all) : std::vector<uint32_t>{};
+  return selection;
+}
+
 }  // namespace
 
 std::vector<BackendView> view_backends(const PoolConfig& pool, const Observed& observed) {
@@ -76,10 +98,39 @@ Selection select_backends(const PoolConfig& pool, Family family,
     return selection;
   };
   Selection selection = select(is_usable);
-  if (!selection.members.empty()) return selection;
-  return select([](const BackendConfig& backend, BackendState state) {
+  if (!selection.members.empty()) return panicking(pool, family, views, std::move(selection));
+  selection = select([](const BackendConfig& backend, BackendState state) {
     return backend.weight > 0 && state == BackendState::unresolved;
   });
+  if (!selection.members.empty()) return selection;
+  selection = select([](const BackendConfig& backend, BackendState state) {
+    return backend.weight > 0 && state == BackendState::down;
+  });
+  if (selection.members.empty()) return selection;
+  selection.members.clear();
+  return panicking(pool, family, views, std::move(selection));
+}
+
+std::vector<uint32_t> weights_of(const PoolConfig& pool, std::span<const uint32_t> members,
+                                 const Observed& observed) {
+  constexpr uint32_t whole = 100;  // percent
+  std::map<Endpoint, uint8_t> percents;
+  for (auto at = observed.slow_starts.lower_bound({pool.name, {}});
+       at != observed.slow_starts.end() && at->first.pool == pool.name; ++at) {
+    percents.emplace(at->first.endpoint, at->second);
+  }
+  std::vector<uint32_t> weights;
+  weights.reserve(members.size());
+  bool slow = false;
+  for (const uint32_t i : members) {
+    const BackendConfig& backend = pool.backends[i];
+    const auto percent = percents.find({backend.address, backend.port});
+    slow = slow || percent != percents.end();
+    weights.push_back(backend.weight * (percent == percents.end() ? whole : percent->second));
+  }
+  if (slow) return weights;
+  for (uint32_t& weight : weights) weight /= whole;
+  return weights;
 }
 
 }  // namespace sluice::ctrl

@@ -22,12 +22,8 @@ std::string shown(model::OnEmpty policy) {
 std::string shown(const std::optional<Endpoint>& endpoint) {
   return endpoint ? to_string(*endpoint) : "none";
 }
-std::string shown(const HealthConfig& health) {
-  if (health.type == HealthType::none) return "none";
-  return fmt::format("tcp every {} (timeout {}, rise {}, fall {})",
-                     format_duration_ms(health.interval_ms), format_duration_ms(health.timeout_ms),
-                     health.rise, health.fall);
-}
+std::string shown(const HealthConfig& health) { return describe(health); }
+std::string shown(PanicPolicy policy) { return std::string(to_string(policy)); }
 
 template <typename Item>
 std::string shown(const std::vector<Item>& items) {
@@ -172,8 +168,15 @@ void pool_changes(const Config& before, const Config& after, Changes& changes) {
     const std::string subject = fmt::format("pool {}:", pool.name);
     changes.field(subject, "service", old_pool.service, pool.service);
     changes.field(subject, "version", old_pool.version, pool.version);
-    changes.field(subject, "health", old_pool.health, pool.health);
+    if (shown(old_pool.health) != shown(pool.health)) {
+      changes.field(subject, "health", old_pool.health, pool.health);
+    } else if (old_pool.health != pool.health) {
+      changes.line(subject + " health changed");  // headers and the like
+    }
     changes.field(subject, "on_empty", old_pool.on_empty, pool.on_empty);
+    changes.field(subject, "panic", old_pool.panic, pool.panic);
+    changes.field(subject, "panic_below_percent", unsigned{old_pool.panic_below_percent},
+                  unsigned{pool.panic_below_percent});
     backend_changes(old_pool, pool, changes);
   };
   changes.match(before.pools, after.pools, [](const PoolConfig& p) { return p.name; }, only, both);

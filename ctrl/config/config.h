@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/config/health_config.h"
 #include "dataplane/base/address.h"
 #include "dataplane/base/hash.h"
 #include "dataplane/model/snapshot.h"
@@ -16,7 +17,6 @@ namespace sluice::ctrl {
 inline constexpr uint32_t weight_max = 1'000'000;  // of a pool in a rule, of a backend in a pool
 
 enum class IdleMode : uint8_t { busy, adaptive };
-enum class HealthType : uint8_t { none, tcp };
 
 struct NodeConfig {
   std::string name = "sluice";
@@ -50,15 +50,6 @@ struct AdminConfig {
   bool operator==(const AdminConfig&) const = default;
 };
 
-struct HealthConfig {
-  HealthType type = HealthType::none;
-  uint32_t interval_ms = 1000;
-  uint32_t timeout_ms = 500;
-  uint32_t rise = 2;
-  uint32_t fall = 3;
-  bool operator==(const HealthConfig&) const = default;
-};
-
 struct BackendConfig {
   IpAddress address;
   uint16_t port = 0;
@@ -76,6 +67,8 @@ struct PoolConfig {
   std::vector<BackendConfig> backends;
   HealthConfig health;
   model::OnEmpty on_empty = model::OnEmpty::reject;
+  PanicPolicy panic = PanicPolicy::none;  // when fewer than this share of the backends is well
+  uint8_t panic_below_percent = 50;
   bool operator==(const PoolConfig&) const = default;
 };
 

@@ -61,6 +61,7 @@ void read_control(const Value& table, ControlConfig& control);
 void read_admin(const Value& table, AdminConfig& admin);
 void read_timeouts(const Value& table, model::Timeouts& timeouts);
 void read_port(const Value& table, Draft& draft);
+void read_health(const Value& value, HealthConfig& health);
 void read_pool(const Value& table, Draft& draft);
 void read_listener(const Value& table, Draft& draft);
 void read_route(const Value& table, Draft& draft);

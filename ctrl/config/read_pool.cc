@@ -13,45 +13,9 @@ using namespace std::string_view_literals;
 
 constexpr size_t label_bytes_max = 63;
 constexpr uint64_t tier_max = 15;
-constexpr uint64_t probes_max = 100;
-constexpr uint64_t interval_ms_min = 100, interval_ms_max = 3'600'000;
-constexpr uint64_t timeout_ms_min = 10, timeout_ms_max = 60'000;
 
 void read_label(const std::optional<Value>& value, std::string& label) {
   if (value) label = value->text(label_bytes_max).value_or(label);
-}
-
-void read_health(const Value& value, HealthConfig& health) {
-  TableReader table(value);
-  if (const auto type = table.required("type")) {
-    static constexpr std::array supported = {"none"sv, "tcp"sv};
-    static constexpr std::array known = {"http"sv, "https"sv};
-    if (const auto index = type->choice(supported, known)) {
-      health.type = static_cast<HealthType>(*index);
-    }
-  }
-  if (const auto interval = table.optional("interval")) {
-    health.interval_ms =
-        interval->duration_ms(interval_ms_min, interval_ms_max).value_or(health.interval_ms);
-  }
-  const auto timeout = table.optional("timeout");
-  if (!timeout) {
-    health.timeout_ms = std::min(health.timeout_ms, health.interval_ms);
-  } else if (const auto ms = timeout->duration_ms(timeout_ms_min, timeout_ms_max)) {
-    health.timeout_ms = *ms;
-    if (health.timeout_ms > health.interval_ms) {
-      timeout->reject(fmt::format("must not be longer than the interval of {} ms, got {} ms",
-                                  health.interval_ms, health.timeout_ms));
-    }
-  }
-  if (const auto rise = table.optional("rise")) {
-    health.rise = rise->integer(1, probes_max).value_or(health.rise);
-  }
-  if (const auto fall = table.optional("fall")) {
-    health.fall = fall->integer(1, probes_max).value_or(health.fall);
-  }
-  table.unsupported({"path", "host", "status"});
-  table.finish();
 }
 
 void read_backend(const Value& value, PoolConfig& pool, PoolPlaces& places) {
@@ -93,6 +57,21 @@ void read_backends(TableReader& table, PoolConfig& pool, PoolPlaces& places) {
   }
 }
 
+void read_panic(TableReader& table, PoolConfig& pool) {
+  const auto policy = table.optional("panic");
+  if (policy) {
+    static constexpr std::array words = {"none"sv, "spread"sv, "fail"sv};
+    if (const auto index = policy->choice(words)) pool.panic = static_cast<PanicPolicy>(*index);
+    if (pool.panic != PanicPolicy::none && pool.health.type == HealthType::none) {
+      policy->reject("needs `health`: without it every backend counts as well");
+    }
+  }
+  if (const auto below = table.optional("panic_below_percent")) {
+    pool.panic_below_percent = below->integer(1, 100).value_or(pool.panic_below_percent);
+    if (pool.panic == PanicPolicy::none) below->reject("needs `panic`");
+  }
+}
+
 }  // namespace
 
 void read_pool(const Value& value, Draft& draft) {
@@ -115,6 +94,7 @@ void read_pool(const Value& value, Draft& draft) {
     const auto index = on_empty->choice(words);
     if (index) pool.on_empty = static_cast<model::OnEmpty>(*index);
   }
+  read_panic(table, pool);
   table.finish();
   draft.config.pools.push_back(std::move(pool));
   draft.pools.push_back(std::move(places));

@@ -39,11 +39,19 @@ Json backend_json(const BackendConfig& backend) {
 
 Json health_json(const HealthConfig& health) {
   if (health.type == HealthType::none) return nullptr;
-  return {{"type", "tcp"},
+  return {{"type", to_string(health.type)},
+          {"description", describe(health)},
           {"interval_ms", health.interval_ms},
           {"timeout_ms", health.timeout_ms},
           {"rise", health.rise},
-          {"fall", health.fall}};
+          {"fall", health.fall},
+          {"flap_hold_ms", health.flap_hold_ms},
+          {"flap_hold_max_ms", health.flap_hold_ms_max},
+          {"flap_window_ms", health.flap_window_ms},
+          {"slow_start_ms", health.slow_start_ms},
+          {"passive_failures", health.passive.failures},
+          {"passive_window_ms", health.passive.window_ms},
+          {"passive_eject", health.passive.eject}};
 }
 
 Json pool_json(const PoolConfig& pool) {
@@ -54,6 +62,8 @@ Json pool_json(const PoolConfig& pool) {
           {"version", pool.version},
           {"on_empty", pool.on_empty == model::OnEmpty::drop ? "drop" : "reject"},
           {"health", health_json(pool.health)},
+          {"panic", to_string(pool.panic)},
+          {"panic_below_percent", pool.panic_below_percent},
           {"backends", std::move(backends)}};
 }
 

@@ -24,6 +24,8 @@
 #include "ctrl/control/event_hub.h"
 #include "ctrl/control/fences.h"
 #include "ctrl/control/node.h"
+#include "ctrl/control/panic_watch.h"
+#include "ctrl/control/passive_watch.h"
 #include "ctrl/control/proof_keeper.h"
 #include "ctrl/control/sampler.h"
 #include "ctrl/control/share_window.h"
@@ -182,6 +184,7 @@ class Controller {
   // Upkeep (controller_upkeep.cc).
   void serve_node();
   void refresh_observed();
+  void tell_panic();
   void republish();
   void arm_deadline();
   void arm_tick();
@@ -206,6 +209,8 @@ class Controller {
   Fences fences_;
   ShareWindow window_;
   BusyMeter busy_;
+  PanicWatch panic_;
+  PassiveWatch passive_;
   std::map<uint16_t, uint64_t> lingering_backends_;  // id → first revision without it
   std::map<uint16_t, uint64_t> lingering_refs_;
   std::string start_verb_;  // of the generation that was committed by starting; empty: none was

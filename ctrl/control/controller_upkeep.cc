@@ -35,6 +35,26 @@ void Controller::publish(std::shared_ptr<const model::Snapshot> snapshot) {
   published_ns_ = now_ns();
   around_.engine.publish(snapshot_);
   note_lingering();
+  tell_panic();
+}
+
+void Controller::tell_panic() {
+  for (const PanicChange& change : panic_.update(config_, observed_)) {
+    const std::string_view family = change.family == Family::v4 ? "ipv4" : "ipv6";
+    around_.events.emit("panic", {{"pool", change.pool},
+                                  {"family", family},
+                                  {"policy", to_string(change.policy)},
+                                  {"active", change.active},
+                                  {"usable", change.usable},
+                                  {"candidates", change.candidates}});
+    log(change.active ? LogLevel::warn : LogLevel::info, "control",
+        change.active ? "pool in panic" : "pool no longer in panic",
+        {{"pool", change.pool},
+         {"family", family},
+         {"policy", to_string(change.policy)},
+         {"usable", change.usable},
+         {"candidates", change.candidates}});
+  }
 }
 
 void Controller::serve_node() {
@@ -53,13 +73,15 @@ void Controller::refresh_observed() {
     around_.events.emit("health", {{"pool", backend.pool},
                                    {"backend", to_string(backend.endpoint)},
                                    {"state", state},
-                                   {"reason", reason}});
+                                   {"reason", reason},
+                                   {"hold_ms", health == nullptr ? 0 : health->hold_ms(now_ns())}});
     log(state == "up" ? LogLevel::info : LogLevel::warn, "control", "backend health",
         {{"pool", backend.pool},
          {"backend", to_string(backend.endpoint)},
          {"state", state},
          {"reason", reason}});
   };
+  observed_.slow_starts = around_.node.slow_starts();
   for (const BackendKey& backend : observed_.down) {
     if (!was_down.contains(backend)) tell_health(backend, "down");
   }
@@ -124,6 +146,7 @@ void Controller::tick() {
   around_.engine.reclaim();
   around_.audit.tick(now_ns());
   busy_.tick(around_.engine);
+  passive_.sample(config_, registry_, sampler_, around_.node, now_ns());
   if (release_lingering()) republish();
   if (!all_acknowledged()) return;
   fences_.forget_empty(sampler_);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <time.h>
 
+#include "ctrl/control/health_view.h"
 #include "ctrl/control/methods.h"
 #include "ctrl/control/service_notify.h"
 #include "ctrl/control/snat_ports.h"
@@ -229,6 +230,10 @@ Status Daemon::open_sockets() {
   if (!admin) return std::unexpected(admin.error());
   admin_ = std::move(*admin);
   admin_->set_metrics([this] { return metrics_->text(); });
+  admin_->set_health([this] {
+    const auto view = health_view(*controller_, "", health_limit_max);
+    return view ? view->dump() : std::string("{}");
+  });
   admin_->set_ready([this] { return readiness(*controller_, identity_); });
   return {};
 }

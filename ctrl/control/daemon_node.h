@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "ctrl/control/node.h"
-#include "ctrl/runtime/health.h"
+#include "ctrl/health/monitor.h"
 #include "ctrl/runtime/next_hops.h"
 #include "ctrl/runtime/slow_path.h"
 
@@ -23,9 +23,19 @@ class DaemonNode : public Node {
   void serve(const Config& config, const std::set<IpAddress>& lingering) override;
   const std::map<IpAddress, model::NextHop>& next_hops() const override;
   std::string describe_next_hop(const IpAddress& address) const override;
-  std::set<BackendKey> down() const override { return health_->down(); }
+  const std::set<BackendKey>& down() const override { return health_->down(); }
+  const std::map<BackendKey, uint8_t>& slow_starts() const override {
+    return health_->slow_starts();
+  }
   const HealthState* health(const BackendKey& backend) const override {
     return health_->find(backend);
+  }
+  std::optional<HealthReport> health_report(const BackendKey& backend) const override {
+    return health_->report(backend);
+  }
+  ProberStats prober() const override { return health_->stats(); }
+  void suspect(const BackendKey& backend, const std::string& reason) override {
+    health_->suspect(backend, reason);
   }
 
  private:

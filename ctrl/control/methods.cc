@@ -8,6 +8,7 @@
 #include "ctrl/control/call.h"
 #include "ctrl/control/config_view.h"
 #include "ctrl/control/explain.h"
+#include "ctrl/control/health_view.h"
 #include "ctrl/control/history_view.h"
 #include "ctrl/control/params.h"
 
@@ -170,6 +171,16 @@ void status(Call call) {
   call.respond(status_view(call.controller(), call.context.identity));
 }
 
+void health(Call call) {
+  Params params(call.request.params);
+  const std::string pool = params.text_or("pool", "");
+  const uint64_t limit = params.number_or("limit", 1'000, health_limit_max);
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  auto view = health_view(call.controller(), pool, limit);
+  if (!view) return call.respond(refused(view.error().message));
+  call.respond(std::move(*view));
+}
+
 void history(Call call) {
   Params params(call.request.params);
   const uint64_t limit = params.number_or("limit", 20, history_limit_max);
@@ -204,11 +215,11 @@ void explain_tuple(Call call) {
 
 const std::unordered_map<std::string, Method>& methods() {
   static const std::unordered_map<std::string, Method> table = {
-      {"status", status},          {"config.check", check}, {"config.apply", apply},
-      {"config.diff", diff},       {"config.get", get},     {"route.weight", weight},
-      {"route.switch", switch_to}, {"rollback", rollback},  {"pool.drain", drain},
-      {"history", history},        {"verify", verify},      {"flows", flows},
-      {"explain", explain_tuple},  {"confirm", confirm}};
+      {"status", status},          {"health", health},     {"config.check", check},
+      {"config.apply", apply},     {"config.diff", diff},  {"config.get", get},
+      {"route.weight", weight},    {"rollback", rollback}, {"pool.drain", drain},
+      {"route.switch", switch_to}, {"history", history},   {"verify", verify},
+      {"explain", explain_tuple},  {"confirm", confirm},   {"flows", flows}};
   return table;
 }
 

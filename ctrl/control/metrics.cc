@@ -6,6 +6,7 @@
 #include "ctrl/compile/pool_status.h"
 #include "ctrl/control/config_lookup.h"
 #include "ctrl/control/govern_metrics.h"
+#include "ctrl/control/health_metrics.h"
 #include "ctrl/control/metrics_builder.h"
 
 namespace sluice::ctrl {
@@ -223,6 +224,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
   add_verdicts(sources_.controller.engine(), families);
   add_refs(sources_.controller, families);
   add_backends(sources_.controller, families);
+  add_health(sources_.controller, families);
   add_ports(sources_, families);
   add_govern_metrics(sources_.controller, families);
   std::erase_if(families, [](const auto& family) { return family.metric.empty(); });

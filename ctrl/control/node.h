@@ -8,7 +8,7 @@
 
 #include "ctrl/compile/registry.h"
 #include "ctrl/config/config.h"
-#include "ctrl/runtime/health.h"
+#include "ctrl/health/monitor.h"
 #include "dataplane/model/snapshot.h"
 
 namespace sluice::ctrl {
@@ -24,9 +24,16 @@ class Node {
   virtual const std::map<IpAddress, model::NextHop>& next_hops() const = 0;
   /// How an address is reached, or why it is not.
   virtual std::string describe_next_hop(const IpAddress& address) const = 0;
-  virtual std::set<BackendKey> down() const = 0;
+  virtual const std::set<BackendKey>& down() const = 0;
+  /// Percent of the weight that backends in slow start get now.
+  virtual const std::map<BackendKey, uint8_t>& slow_starts() const = 0;
   /// Null for a backend that is not probed.
   virtual const HealthState* health(const BackendKey& backend) const = 0;
+  /// None for a backend that is not probed.
+  virtual std::optional<HealthReport> health_report(const BackendKey& backend) const = 0;
+  virtual ProberStats prober() const = 0;
+  /// The data plane had trouble with a backend: HealthMonitor::suspect().
+  virtual void suspect(const BackendKey& backend, const std::string& reason) = 0;
 };
 
 }  // namespace sluice::ctrl

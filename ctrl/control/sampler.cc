@@ -31,6 +31,16 @@ BackendSample Sampler::raw_backend(uint16_t id) const {
   return totals;
 }
 
+BackendTrouble Sampler::trouble(uint16_t id) const {
+  BackendTrouble trouble;
+  for (unsigned worker = 0; worker < engine_.worker_count(); worker++) {
+    const dataplane::BackendCounters& counters = engine_.counters(worker).backends[id];
+    trouble.unanswered += counters.unanswered.get();
+    trouble.refused += counters.refused.get();
+  }
+  return trouble;
+}
+
 RefTotals Sampler::ref(uint16_t ref) const {
   RefTotals totals = raw_ref(ref);
   const auto at = ref_bases_.find(ref);

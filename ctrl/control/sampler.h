@@ -20,6 +20,12 @@ struct RefTotals {
   uint64_t active() const { return active_connections(decisions, ended); }
 };
 
+/// Handshakes of clients that a backend did not take, over all workers. Only differences mean
+/// something: identities are recycled.
+struct BackendTrouble {
+  uint64_t unanswered = 0, refused = 0;
+};
+
 class Sampler {
  public:
   explicit Sampler(const dataplane::Engine& engine) : engine_(engine) {}
@@ -28,6 +34,7 @@ class Sampler {
                 const std::set<uint16_t>& backends) const;
   RefTotals ref(uint16_t ref) const;
   BackendSample backend(uint16_t id) const;
+  BackendTrouble trouble(uint16_t id) const;
 
   /// The identity goes back: its next owner counts from here.
   void ref_released(uint16_t ref);

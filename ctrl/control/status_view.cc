@@ -147,6 +147,7 @@ Json backend_json(const Controller& controller, const std::string& pool,
   const HealthState* health = controller.node().health({pool, backend.endpoint});
   std::string reason;
   if (backend.state == BackendState::down && health != nullptr) reason = health->reason;
+  if (health != nullptr && health->suspected) reason = health->reason;
   if (backend.state == BackendState::unresolved) {
     reason = controller.node().describe_next_hop(backend.endpoint.address);
   }
@@ -161,6 +162,9 @@ Json backend_json(const Controller& controller, const std::string& pool,
           {"zone", backend.zone},
           {"state", to_string(backend.state)},
           {"serving", backend.serving},
+          {"weight_percent", backend.weight_percent},
+          {"suspected", health != nullptr && health->suspected},
+          {"hold_ms", health == nullptr ? 0 : health->hold_ms(controller.now_ns())},
           {"since_ms", timed ? Json(now_ms - health->since_ms) : Json(nullptr)},
           {"reason", reason},
           {"active", totals.active()},
@@ -179,10 +183,12 @@ Json pools_json(const Controller& controller) {
     pools.push_back({{"name", pool.name},
                      {"service", pool.service},
                      {"version", pool.version},
-                     {"health", pool.health == HealthType::tcp ? "tcp" : "none"},
+                     {"health", to_string(pool.health)},
                      {"active_tier", pool.active_tier},
                      {"usable", pool.usable},
                      {"total", pool.total},
+                     {"panic", to_string(pool.panic)},
+                     {"panic_active", pool.panic_active != PanicPolicy::none},
                      {"backends", std::move(backends)}});
   }
   return pools;

@@ -24,6 +24,7 @@ namespace {
 
 constexpr unsigned closing_wait_max_ms = 500;
 constexpr std::string_view plain_text = "text/plain; charset=utf-8";
+constexpr std::string_view json_text = "application/json";
 constexpr std::string_view metrics_text = "text/plain; version=0.0.4; charset=utf-8";
 
 struct Reply {
@@ -42,6 +43,7 @@ struct Shared {
   // Loop thread only.
   std::function<std::string()> metrics;
   std::function<std::pair<bool, std::string>()> ready;
+  std::function<std::string()> health;
 };
 
 void write_reply(mg_connection* connection, const Reply& reply, bool with_body) {
@@ -59,6 +61,11 @@ using Make = Reply (*)(const Shared&);
 Reply metrics_reply(const Shared& shared) {
   if (!shared.metrics) return {.body = "no metrics yet\n"};
   return {.status = 200, .content_type = metrics_text, .body = shared.metrics()};
+}
+
+Reply backends_reply(const Shared& shared) {
+  if (!shared.health) return {.body = "no backends yet\n"};
+  return {.status = 200, .content_type = json_text, .body = shared.health() + "\n"};
 }
 
 Reply health_reply(const Shared&) { return {.status = 200, .body = "ok\n"}; }
@@ -83,6 +90,9 @@ class CivetAdmin final : public AdminServer {
   void set_ready(std::function<std::pair<bool, std::string>()> ready) override {
     shared_->ready = std::move(ready);
   }
+  void set_health(std::function<std::string()> health) override {
+    shared_->health = std::move(health);
+  }
   uint16_t port() const override { return port_; }
 
  private:
@@ -97,7 +107,7 @@ class CivetAdmin final : public AdminServer {
 
   EventLoop& loop_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
-  std::array<Page, 4> pages_;
+  std::array<Page, 5> pages_;
   mg_context* context_ = nullptr;
   IpAddress address_;
   uint16_t port_ = 0;
@@ -130,6 +140,7 @@ CivetAdmin::~CivetAdmin() {
   // A question that still waits in the loop must not reach what its callbacks refer to.
   shared_->metrics = nullptr;
   shared_->ready = nullptr;
+  shared_->health = nullptr;
 }
 
 /// Connects to the server, so that it looks up.
@@ -176,7 +187,7 @@ int CivetAdmin::handle(mg_connection* connection, void* data) {
   }
   Reply reply;
   if (page.make == nullptr) {
-    reply = {.status = 404, .body = "there are /metrics, /healthz and /readyz\n"};
+    reply = {.status = 404, .body = "there are /metrics, /health, /healthz and /readyz\n"};
   } else if (method != "GET" && method != "HEAD") {
     reply = {.status = 405, .body = "GET and HEAD only\n"};
   } else {
@@ -228,7 +239,8 @@ Status CivetAdmin::listen(const Endpoint& listen) {
   mg_server_port bound{};
   if (::mg_get_server_ports(context_, 1, &bound) == 1) port_ = static_cast<uint16_t>(bound.port);
 
-  constexpr std::array<std::pair<const char*, Make>, 4> uris = {{{"/metrics$", metrics_reply},
+  constexpr std::array<std::pair<const char*, Make>, 5> uris = {{{"/metrics$", metrics_reply},
+                                                                 {"/health$", backends_reply},
                                                                  {"/healthz$", health_reply},
                                                                  {"/readyz$", ready_reply},
                                                                  {"**", nullptr}}};

@@ -1,6 +1,6 @@
-// AdminServer: /metrics, /healthz and /readyz over HTTP (civetweb, two threads of its own). The
-// texts are made on the loop thread; a request waits for them at most admin_wait_max_ms and then
-// gets 503. Create, set and destroy on the loop thread.
+// AdminServer: /metrics, /health (of the backends), /healthz and /readyz over HTTP (civetweb, two
+// threads of its own). The texts are made on the loop thread; a request waits for them at most
+// admin_wait_max_ms and then gets 503. Create, set and destroy on the loop thread.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,8 @@ class AdminServer {
   virtual void set_metrics(std::function<std::string()> metrics) = 0;
   /// Ready or not, and one line that says why; until set, /readyz is 503.
   virtual void set_ready(std::function<std::pair<bool, std::string>()> ready) = 0;
+  /// The backends' health as JSON; until set, /health is 503.
+  virtual void set_health(std::function<std::string()> health) = 0;
   /// The port that it listens on, host order.
   virtual uint16_t port() const = 0;
 };

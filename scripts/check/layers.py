@@ -12,6 +12,7 @@ FLOW, FORWARD, NIC = "dataplane/flow", "dataplane/forward", "nic"
 CONFIG, COMPILE, RUNTIME = "ctrl/config", "ctrl/compile", "ctrl/runtime"
 AUDIT, GOVERN = "ctrl/audit", "ctrl/govern"
 UNIQUE_FD = "ctrl/control/unique_fd.h"  # stands alone
+HEALTH = "ctrl/health"
 # All that ctrl sees of the packet side. No DPDK header may come in through these.
 PACKET_SIDE = ("nic/port_set.h", "dataplane/engine.h", "dataplane/worker_counters.h")
 
@@ -29,14 +30,16 @@ MAY_SEE = {
     GOVERN: (BASE, WIRE, MODEL, CONFIG, AUDIT),
     COMPILE: (BASE, WIRE, MODEL, CONFIG),
     RUNTIME: (BASE, WIRE, MODEL, CONFIG, COMPILE, *PACKET_SIDE),
-    "ctrl/control": (BASE, WIRE, MODEL, CONFIG, COMPILE, RUNTIME, AUDIT, GOVERN,
+    HEALTH: (BASE, MODEL, CONFIG, COMPILE, RUNTIME),
+    "ctrl/control": (BASE, WIRE, MODEL, CONFIG, COMPILE, RUNTIME, HEALTH, AUDIT, GOVERN,
                      *PACKET_SIDE),
     "ctrl/cli": (BASE, CONFIG, AUDIT),
-    "perf": (BASE, WIRE, MODEL, FLOW, FORWARD, NIC, "dataplane", CONFIG, COMPILE),
+    "perf": (BASE, WIRE, MODEL, FLOW, FORWARD, NIC, "dataplane", CONFIG, COMPILE, RUNTIME, HEALTH),
     # Tests of folder X see what X sees and X; these see more.
-    "tests/fuzz": (BASE, WIRE, MODEL, FLOW, FORWARD, "dataplane", CONFIG, COMPILE, "ctrl/control"),
+    "tests/fuzz": (BASE, WIRE, MODEL, FLOW, FORWARD, "dataplane", CONFIG, COMPILE, HEALTH,
+                   "ctrl/control"),
     "tests/dataplane/forward": ("dataplane", "tests/dataplane"),  # golden packets: whole pipeline
-    "tests/ctrl/control": (CONFIG, COMPILE, RUNTIME, AUDIT, GOVERN),
+    "tests/ctrl/control": (CONFIG, COMPILE, RUNTIME, HEALTH, AUDIT, GOVERN),
 }
 DPDK = re.compile(r"^(rte_|ethdev_|eal_|cmdline)")
 DPDK_FOLDERS = {"nic", "dataplane", "tests/nic", "tests/dataplane", "perf", "tests/perf"}

@@ -40,6 +40,10 @@ class FakeEngine : public dataplane::Engine {
   }
   size_t reclaim() override { return 1; }
 
+  dataplane::WorkerCounters& mutable_counters(unsigned worker) {
+    return *workers_[worker].counters;
+  }
+
   /// A held worker goes on with the snapshot that it serves.
   void hold(unsigned worker) { workers_[worker].held = true; }
   void release(unsigned worker) {

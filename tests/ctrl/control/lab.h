@@ -76,16 +76,32 @@ class FakeNode : public Node {
   }
   const std::map<IpAddress, model::NextHop>& next_hops() const override { return hops; }
   std::string describe_next_hop(const IpAddress&) const override { return "via tap-front"; }
-  std::set<BackendKey> down() const override { return dead; }
+  const std::set<BackendKey>& down() const override { return dead; }
+  const std::map<BackendKey, uint8_t>& slow_starts() const override { return slow; }
   const HealthState* health(const BackendKey& backend) const override {
     const auto at = states.find(backend);
     return at == states.end() ? nullptr : &at->second;
+  }
+  std::optional<HealthReport> health_report(const BackendKey& backend) const override {
+    const HealthState* state = health(backend);
+    if (state == nullptr) return std::nullopt;
+    HealthReport report;
+    report.state = *state;
+    report.last = {
+        .ok = state->up, .latency_us = 1'500, .certificate_expires_s = 0, .text = "told"};
+    return report;
+  }
+  ProberStats prober() const override { return {}; }
+  void suspect(const BackendKey& backend, const std::string& reason) override {
+    suspected.emplace_back(backend, reason);
   }
 
   std::vector<Config> served;
   std::set<IpAddress> lingering_addresses;
   std::map<IpAddress, model::NextHop> hops;
   std::set<BackendKey> dead;
+  std::map<BackendKey, uint8_t> slow;
+  std::vector<std::pair<BackendKey, std::string>> suspected;
   std::map<BackendKey, HealthState> states;
   bool resolves = true;
 };

@@ -1,4 +1,4 @@
-#include "ctrl/runtime/health.h"
+#include "ctrl/health/monitor.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -254,6 +255,111 @@ TEST_F(HealthTest, ChangedMayReplaceTheTargets) {
   EXPECT_EQ(monitor_->find(key), nullptr);
   run_for(*loop_, 50ms);
   EXPECT_EQ(calls, 1);
+}
+
+TEST_F(HealthTest, PoolsWithTheSameCheckShareOneProbe) {
+  Server server;
+  auto blue = pool_of("blue", {server.endpoint()});
+  auto green = pool_of("green", {server.endpoint()});
+  green.health.fall = 100;  // judges otherwise
+  green.health.interval_ms = 100;
+  auto other = pool_of("other", {server.endpoint()});
+  other.health.timeout_ms = 150;  // another check
+  monitor_->set_targets({blue, green, other});
+  EXPECT_EQ(monitor_->stats().probed, 2u);
+  EXPECT_EQ(monitor_->stats().backends, 3u);
+  run_for(*loop_, 500ms);
+  EXPECT_NEAR(server.take_connections(), monitor_->probes(), 2);
+  const auto report = monitor_->report({"green", server.endpoint()});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->shared_by, 2u);
+  EXPECT_EQ(report->interval_ms, 20u) << "the shortest";
+  EXPECT_EQ(report->last.text, "connected");
+  server.down();
+  ASSERT_TRUE(run_until(*loop_, [&] { return !monitor_->find({"blue", server.endpoint()})->up; }));
+  EXPECT_TRUE(monitor_->find({"green", server.endpoint()})->up);
+}
+
+TEST_F(HealthTest, SuspicionProbesAtOnceAndASuccessSettlesIt) {
+  Server server;
+  const BackendKey key{"blue", server.endpoint()};
+  auto pool = pool_of("blue", {server.endpoint()});
+  pool.health.interval_ms = 3'600'000;
+  monitor_->set_targets({pool});
+  ASSERT_TRUE(run_until(*loop_, [&] { return monitor_->find(key)->successes == 1; }));
+  monitor_->suspect(key, "5 handshakes unanswered");
+  EXPECT_TRUE(monitor_->find(key)->suspected);
+  EXPECT_TRUE(monitor_->find(key)->up);
+  EXPECT_EQ(monitor_->find(key)->reason, "5 handshakes unanswered");
+  ASSERT_TRUE(run_until(*loop_, [&] { return monitor_->find(key)->successes == 2; }));
+  EXPECT_FALSE(monitor_->find(key)->suspected);
+
+  server.down();
+  pool.health.interval_ms = 500;  // a tenth of it between suspicious probes
+  monitor_->set_targets({pool});
+  monitor_->suspect(key, "again");
+  ASSERT_TRUE(run_until(*loop_, [&] { return !monitor_->find(key)->up; }));
+  pool.health.passive = {.failures = 1, .eject = true};
+  server.up();
+  monitor_->set_targets({pool});
+  ASSERT_TRUE(run_until(*loop_, [&] { return monitor_->find(key)->up; }));
+  monitor_->suspect(key, "ejected by the data plane");
+  EXPECT_FALSE(monitor_->find(key)->up);
+  EXPECT_EQ(changes_.back().second.reason, "ejected by the data plane");
+  EXPECT_TRUE(monitor_->down().contains(key));
+}
+
+TEST_F(HealthTest, SlowStartsStepUp) {
+  Server server;
+  const BackendKey key{"blue", server.endpoint()};
+  auto pool = pool_of("blue", {server.endpoint()});
+  pool.health.slow_start_ms = 1'000;
+  server.down();
+  monitor_->set_targets({pool});
+  ASSERT_TRUE(run_until(*loop_, [&] { return !monitor_->find(key)->up; }));
+  server.up();
+  ASSERT_TRUE(run_until(*loop_, [&] { return monitor_->find(key)->up; }));
+  EXPECT_EQ(monitor_->slow_starts().at(key), 10);
+  changes_.clear();
+  ASSERT_TRUE(run_until(*loop_, [&] { return monitor_->slow_starts().empty(); }));
+  EXPECT_EQ(monitor_->find(key)->weight_percent, 100);
+  EXPECT_LE(changes_.size(), 5u) << "at most one step each 250 ms";
+  uint8_t before = 10;
+  for (const auto& [who, state] : changes_) {
+    EXPECT_GT(state.weight_percent, before);
+    before = state.weight_percent;
+  }
+}
+
+TEST_F(HealthTest, ManyProbesAreSpreadEvenlyOverTheInterval) {
+  // 2,000 refusals a second at most: deadlines are what is looked at, not how fast this machine is.
+  std::vector<Endpoint> endpoints;
+  for (uint32_t i = 0; i < 2'000; ++i) {
+    IpAddress address = ip("127.2.0.0");
+    address.bytes[2] = static_cast<uint8_t>(i >> 8);
+    address.bytes[3] = static_cast<uint8_t>(i);
+    endpoints.push_back({address, 9});
+  }
+  auto pool = pool_of("blue", endpoints);
+  pool.health.interval_ms = 10'000;
+  monitor_->set_targets({pool});
+  ASSERT_TRUE(run_until(*loop_, [&] { return monitor_->probes() >= 2'000; }));
+  uint64_t first = ~0ull, last = 0;
+  std::vector<uint64_t> deadlines;
+  for (const Endpoint& endpoint : endpoints) {
+    const auto report = monitor_->report({"blue", endpoint});
+    if (report->next_ns == 0) continue;
+    deadlines.push_back(report->next_ns);
+    first = std::min(first, report->next_ns);
+    last = std::max(last, report->next_ns);
+  }
+  EXPECT_GT(last - first, 8'000'000'000u);
+  std::array<int, 10> tenths{};
+  for (const uint64_t deadline : deadlines) ++tenths[(deadline - first) * 9 / (last - first)];
+  for (size_t i = 1; i < 8; ++i) {
+    EXPECT_GT(tenths[i], 130) << "tenth " << i;
+    EXPECT_LT(tenths[i], 320) << "tenth " << i;
+  }
 }
 
 size_t open_descriptors() {
