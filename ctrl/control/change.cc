@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ctrl/control/config_lookup.h"
+#include "ctrl/health/check.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -187,6 +188,13 @@ std::vector<std::string> warnings(const Config& config) {
           "warning: route {} rule {}: every pool with weight is drained, new connections are "
           "refused",
           route.name, rule));
+    }
+  }
+  for (const PoolConfig& pool : config.pools) {
+    const std::string problem = file_problem(pool.health);
+    if (!problem.empty()) {
+      lines.push_back(
+          fmt::format("warning: pool {}: every health check will fail: {}", pool.name, problem));
     }
   }
   return lines;
