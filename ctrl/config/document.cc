@@ -39,10 +39,10 @@ std::string written(double value) {
   return text;
 }
 
-Node convert(const toml::node& from);
+DocumentNode convert(const toml::node& from);
 
-void convert_table(const toml::table& from, Node& to) {
-  to.kind = Node::Kind::table;
+void convert_table(const toml::table& from, DocumentNode& to) {
+  to.kind = DocumentNode::Kind::table;
   to.entries.reserve(from.size());
   for (const auto& [key, value] : from) {
     to.entries.push_back({std::string(key.str()), place_of(key.source()), convert(value)});
@@ -52,29 +52,29 @@ void convert_table(const toml::table& from, Node& to) {
   });
 }
 
-void convert_array(const toml::array& from, Node& to) {
-  to.kind = Node::Kind::array;
+void convert_array(const toml::array& from, DocumentNode& to) {
+  to.kind = DocumentNode::Kind::array;
   to.items.reserve(from.size());
   for (const toml::node& item : from) to.items.push_back(convert(item));
 }
 
-Node convert(const toml::node& from) {
-  Node to;
+DocumentNode convert(const toml::node& from) {
+  DocumentNode to;
   to.place = place_of(from.source());
   if (const auto* table = from.as_table()) {
     convert_table(*table, to);
   } else if (const auto* array = from.as_array()) {
     convert_array(*array, to);
   } else if (const auto* string = from.as_string()) {
-    to.kind = Node::Kind::string, to.text = string->get();
+    to.kind = DocumentNode::Kind::string, to.text = string->get();
   } else if (const auto* integer = from.as_integer()) {
-    to.kind = Node::Kind::integer, to.integer = integer->get();
+    to.kind = DocumentNode::Kind::integer, to.integer = integer->get();
   } else if (const auto* real = from.as_floating_point()) {
-    to.kind = Node::Kind::real, to.text = written(real->get());
+    to.kind = DocumentNode::Kind::real, to.text = written(real->get());
   } else if (const auto* boolean = from.as_boolean()) {
-    to.kind = Node::Kind::boolean, to.boolean = boolean->get();
+    to.kind = DocumentNode::Kind::boolean, to.boolean = boolean->get();
   } else {
-    to.kind = Node::Kind::date_time;
+    to.kind = DocumentNode::Kind::date_time;
     if (const auto* date = from.as_date()) to.text = written(date->get());
     if (const auto* time = from.as_time()) to.text = written(time->get());
     if (const auto* both = from.as_date_time()) to.text = written(both->get());
@@ -82,7 +82,7 @@ Node convert(const toml::node& from) {
   return to;
 }
 
-std::expected<Node, DocumentError> parse_checked(std::string_view text) {
+std::expected<DocumentNode, DocumentError> parse_checked(std::string_view text) {
   if (text.size() > config_bytes_max) {
     return std::unexpected(DocumentError{
         {},
@@ -99,7 +99,7 @@ std::expected<Node, DocumentError> parse_checked(std::string_view text) {
     message.resize(std::min(message.size(), message.find(" (TOML_MAX")));  // not for people
     return std::unexpected(DocumentError{place_of(result.error().source()), std::move(message)});
   }
-  Node root;
+  DocumentNode root;
   root.place = {1, 1};
   convert_table(result.table(), root);
   return root;
@@ -107,7 +107,7 @@ std::expected<Node, DocumentError> parse_checked(std::string_view text) {
 
 }  // namespace
 
-std::expected<Node, DocumentError> parse_document(std::string_view text) {
+std::expected<DocumentNode, DocumentError> parse_document(std::string_view text) {
   try {
     return parse_checked(text);
   } catch (const std::exception& exception) {  // out of memory, above all

@@ -25,13 +25,13 @@ struct Place {
 
 struct Entry;
 
-struct Node {
+struct DocumentNode {
   enum class Kind : uint8_t { table, array, string, integer, real, boolean, date_time };
   Kind kind = Kind::table;
   Place place;
-  std::vector<Entry> entries;  // of a table, in file order
-  std::vector<Node> items;     // of an array
-  std::string text;            // of a string; of a real or date_time: as TOML writes it
+  std::vector<Entry> entries;       // of a table, in file order
+  std::vector<DocumentNode> items;  // of an array
+  std::string text;                 // of a string; of a real or date_time: as TOML writes it
   int64_t integer = 0;
   bool boolean = false;
 };
@@ -39,7 +39,7 @@ struct Node {
 struct Entry {
   std::string key;
   Place place;  // of the key
-  Node value;
+  DocumentNode value;
 };
 
 struct DocumentError {
@@ -48,6 +48,6 @@ struct DocumentError {
 };
 
 /// The root table, or the first syntax error. Never throws, whatever the bytes.
-std::expected<Node, DocumentError> parse_document(std::string_view text);
+std::expected<DocumentNode, DocumentError> parse_document(std::string_view text);
 
 }  // namespace sluice::ctrl

@@ -41,7 +41,7 @@ bool is_visible(std::string_view text) {
 
 /// Strings may hold any byte here: they are datagrams, not names.
 std::optional<std::string> read_bytes(const Value& value) {
-  if (value.node().kind != Node::Kind::string) {
+  if (value.node().kind != DocumentNode::Kind::string) {
     value.reject_found("a string");
   } else if (value.node().text.size() > datagram_bytes_max) {
     value.reject(fmt::format("must have at most {} bytes, got {}", datagram_bytes_max,
@@ -286,7 +286,7 @@ void HealthReader::read_tls() {
   }
   const auto verify = only_for("verify", tls_types);
   if (verify) {
-    if (verify->node().kind == Node::Kind::boolean) {
+    if (verify->node().kind == DocumentNode::Kind::boolean) {
       tls.verify = verify->node().boolean;
     } else {
       verify->reject_found("true or false");
@@ -338,7 +338,7 @@ void HealthReader::read_passive() {
     passive.window_ms = window->duration_ms(1'000, hold_ms_max).value_or(passive.window_ms);
   }
   if (const auto eject = table.optional("eject")) {
-    if (eject->node().kind != Node::Kind::boolean) {
+    if (eject->node().kind != DocumentNode::Kind::boolean) {
       eject->reject_found("true or false");
     } else {
       passive.eject = eject->node().boolean;

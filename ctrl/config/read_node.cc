@@ -75,7 +75,7 @@ void read_control(const Value& value, ControlConfig& control) {
 void read_admin(const Value& value, AdminConfig& admin) {
   TableReader table(value);
   if (const auto listen = table.optional("listen")) {
-    const bool is_text = listen->node().kind == Node::Kind::string;
+    const bool is_text = listen->node().kind == DocumentNode::Kind::string;
     const auto endpoint = parse_endpoint(is_text ? listen->node().text : "");
     if (endpoint && endpoint->port != 0) {
       admin.listen = *endpoint;

@@ -20,7 +20,7 @@ bool is_port_name_character(char c) {
 
 std::optional<std::string> read_port_name(const Value& value) {
   const std::string& text = value.node().text;
-  if (value.node().kind == Node::Kind::string && !text.empty() &&
+  if (value.node().kind == DocumentNode::Kind::string && !text.empty() &&
       text.size() <= port_name_bytes_max && std::ranges::all_of(text, is_port_name_character)) {
     return text;
   }
@@ -30,7 +30,7 @@ std::optional<std::string> read_port_name(const Value& value) {
 
 std::optional<std::string> read_interface_name(const Value& value) {
   const std::string& text = value.node().text;
-  const bool fits = value.node().kind == Node::Kind::string && !text.empty() &&
+  const bool fits = value.node().kind == DocumentNode::Kind::string && !text.empty() &&
                     text.size() <= interface_name_bytes_max && text != "." && text != "..";
   const auto allowed = [](char c) {
     return c > ' ' && c < 0x7f && c != '/' && c != ':' && c != '%';

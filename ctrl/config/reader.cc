@@ -56,7 +56,7 @@ std::string Value::where() const { return fmt::format("{} (line {})", key_, node
 
 std::optional<uint64_t> Value::integer(uint64_t min, uint64_t max) const {
   const int64_t number = node_->integer;
-  if (node_->kind == Node::Kind::integer && number >= 0 && uint64_t(number) >= min &&
+  if (node_->kind == DocumentNode::Kind::integer && number >= 0 && uint64_t(number) >= min &&
       uint64_t(number) <= max) {
     return uint64_t(number);
   }
@@ -65,7 +65,7 @@ std::optional<uint64_t> Value::integer(uint64_t min, uint64_t max) const {
 }
 
 std::optional<std::string> Value::text(size_t bytes_max) const {
-  if (node_->kind != Node::Kind::string) {
+  if (node_->kind != DocumentNode::Kind::string) {
     reject_found("a string");
   } else if (node_->text.empty()) {
     reject("must not be empty");
@@ -81,7 +81,7 @@ std::optional<std::string> Value::text(size_t bytes_max) const {
 }
 
 std::optional<uint64_t> Value::duration_ms(uint64_t min, uint64_t max) const {
-  const auto ms = parse_duration_ms(node_->kind == Node::Kind::string ? node_->text : "");
+  const auto ms = parse_duration_ms(node_->kind == DocumentNode::Kind::string ? node_->text : "");
   if (ms && *ms >= min && *ms <= max) return *ms;
   reject_found(fmt::format("a duration {}..{}, such as \"10s\", \"500ms\" or \"2h\"",
                            format_duration_ms(min), format_duration_ms(max)));
@@ -90,7 +90,7 @@ std::optional<uint64_t> Value::duration_ms(uint64_t min, uint64_t max) const {
 
 std::optional<size_t> Value::choice(std::span<const std::string_view> supported,
                                     std::span<const std::string_view> known) const {
-  if (node_->kind == Node::Kind::string) {
+  if (node_->kind == DocumentNode::Kind::string) {
     const auto found = std::ranges::find(supported, node_->text);
     if (found != supported.end()) return found - supported.begin();
     if (contains(known, node_->text)) {
@@ -105,7 +105,7 @@ std::optional<size_t> Value::choice(std::span<const std::string_view> supported,
 
 std::optional<std::vector<Value>> Value::items(std::string_view items_name, size_t min,
                                                size_t max) const {
-  if (node_->kind != Node::Kind::array) {
+  if (node_->kind != DocumentNode::Kind::array) {
     reject_found(fmt::format("an array of {}", items_name));
     return std::nullopt;
   }
@@ -180,20 +180,20 @@ void TableReader::finish() const {
   }
 }
 
-std::string describe(const Node& node) {
+std::string describe(const DocumentNode& node) {
   switch (node.kind) {
-    case Node::Kind::table:
+    case DocumentNode::Kind::table:
       return "a table";
-    case Node::Kind::array:
+    case DocumentNode::Kind::array:
       return fmt::format("an array of {}", node.items.size());
-    case Node::Kind::string:
+    case DocumentNode::Kind::string:
       return in_quotes(node.text);
-    case Node::Kind::integer:
+    case DocumentNode::Kind::integer:
       return fmt::format("{}", node.integer);
-    case Node::Kind::real:
-    case Node::Kind::date_time:
+    case DocumentNode::Kind::real:
+    case DocumentNode::Kind::date_time:
       return node.text;
-    case Node::Kind::boolean:
+    case DocumentNode::Kind::boolean:
       return node.boolean ? "true" : "false";
   }
   return {};

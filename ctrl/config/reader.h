@@ -37,10 +37,10 @@ class Mistakes {
 /// have reported it then. Refers to the document and the Mistakes, which outlive it.
 class Value {
  public:
-  Value(const Node& node, std::string key, Mistakes& mistakes)
+  Value(const DocumentNode& node, std::string key, Mistakes& mistakes)
       : node_(&node), key_(std::move(key)), mistakes_(&mistakes) {}
 
-  const Node& node() const { return *node_; }
+  const DocumentNode& node() const { return *node_; }
   const std::string& key() const { return key_; }
   Mistakes& mistakes() const { return *mistakes_; }
 
@@ -63,10 +63,10 @@ class Value {
                                           size_t max) const;
   /// The items of an array of tables, as [[key]] writes it.
   std::vector<Value> tables(size_t min, size_t max) const;
-  bool is_table() const { return node_->kind == Node::Kind::table; }
+  bool is_table() const { return node_->kind == DocumentNode::Kind::table; }
 
  private:
-  const Node* node_;
+  const DocumentNode* node_;
   std::string key_;
   Mistakes* mistakes_;
 };
@@ -98,6 +98,6 @@ class TableReader {
 };
 
 /// What a value is, for "got ...": `"80"`, `80`, `true`, "a table".
-std::string describe(const Node& node);
+std::string describe(const DocumentNode& node);
 
 }  // namespace sluice::ctrl

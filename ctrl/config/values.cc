@@ -58,7 +58,7 @@ IpAddress fill_host_bits(const Prefix& prefix, bool ones) {
 bool has_slash(const Value& value) { return value.node().text.find('/') != std::string::npos; }
 
 std::optional<Prefix> parse_prefix_of(const Value& value) {
-  if (value.node().kind != Node::Kind::string) return std::nullopt;
+  if (value.node().kind != DocumentNode::Kind::string) return std::nullopt;
   if (value.node().text.size() > address_bytes_max) return std::nullopt;
   const auto prefix = parse_prefix(value.node().text);
   return prefix ? std::optional(*prefix) : std::nullopt;
@@ -82,7 +82,7 @@ std::optional<uint16_t> port_number(std::string_view text) {
 
 std::optional<std::string> read_name(const Value& value) {
   const std::string& text = value.node().text;
-  const bool fits = value.node().kind == Node::Kind::string && !text.empty() &&
+  const bool fits = value.node().kind == DocumentNode::Kind::string && !text.empty() &&
                     text.size() <= name_bytes_max && is_alphanumeric(text[0]);
   const auto allowed = [](char c) {
     return is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
@@ -97,7 +97,8 @@ std::optional<std::string> read_name(const Value& value) {
 
 std::optional<IpAddress> read_host_address(const Value& value) {
   const std::string& text = value.node().text;
-  const bool fits = value.node().kind == Node::Kind::string && text.size() <= address_bytes_max;
+  const bool fits =
+      value.node().kind == DocumentNode::Kind::string && text.size() <= address_bytes_max;
   const auto address = parse_ip(fits ? text : "");
   if (!address) {
     value.reject_found("an IP address such as \"10.0.0.1\" or \"fd00::1\"");
@@ -148,7 +149,8 @@ std::optional<HashKey> read_hash_key(const Value& value) {
   // The key is a secret: messages do not repeat it.
   const std::string& text = value.node().text;
   HashKey key;
-  bool good = value.node().kind == Node::Kind::string && text.size() == 2 * key.bytes.size();
+  bool good =
+      value.node().kind == DocumentNode::Kind::string && text.size() == 2 * key.bytes.size();
   for (size_t i = 0; good && i < key.bytes.size(); ++i) {
     const auto high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
     good = high && low;
@@ -162,7 +164,7 @@ std::optional<HashKey> read_hash_key(const Value& value) {
 std::optional<std::pair<uint16_t, uint16_t>> read_port_range(const Value& value) {
   const std::string_view text = value.node().text;
   const size_t dash = text.find('-');
-  if (value.node().kind == Node::Kind::string && dash != std::string_view::npos) {
+  if (value.node().kind == DocumentNode::Kind::string && dash != std::string_view::npos) {
     const auto first = port_number(text.substr(0, dash));
     const auto last = port_number(text.substr(dash + 1));
     if (first && last && *first <= *last) return std::pair(*first, *last);
