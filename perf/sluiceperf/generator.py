@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from sluicelab.shell import LabError, binary
 
-from . import machine
+from . import line_client, machine
 from .source import Traffic
 
 CORE, DEVICE_CORE = 0, 1
@@ -41,15 +40,7 @@ class Generator:
         return "; ".join(self.log.read_text(errors="replace").strip().splitlines()[-3:]) or "it said nothing"
 
     def ask(self, command: str) -> dict:
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise LabError(f"the generator ended: {self.last_words()}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise LabError(f"the generator: {answer['error']}")
-        return answer
+        return line_client.ask(self.process, command, "the generator", self.last_words)
 
     def wake(self, packets: int, gap_us: int) -> tuple[dict[str, float], int]:
         """(percentiles in ns, lost) of single packets, each after a pause of `gap_us` to twice that."""

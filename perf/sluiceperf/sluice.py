@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
 from sluicelab.shell import LabError, binary
 
-from . import machine
+from . import line_client, machine
 from .source import Traffic
 from .subject import Subject
 
@@ -52,15 +51,7 @@ class Sluice(Subject):
         self.tsc_hz = self.ask("stats")["tsc_hz"]
 
     def ask(self, command: str) -> dict:
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise LabError(f"dut ended: {self.last_words()}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise LabError(f"dut: {answer['error']}")
-        return answer
+        return line_client.ask(self.process, command, "dut", self.last_words)
 
     def not_forwarded(self) -> dict[str, int]:
         """Packets by verdict, and evicted flows; empty while every packet is forwarded."""
