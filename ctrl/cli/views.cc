@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "ctrl/cli/table.h"
 
 namespace sluice::cli {
 namespace {
+
+// Independent clients come so far from their share once in 150,000 looks.
+constexpr double deviation_told = 4.5;
 
 std::string text_of(const json& value) {
   if (value.is_string()) return value.get<std::string>();
@@ -114,6 +119,24 @@ std::string verdicts_view(const json& status) {
     }
   }
   return table.empty() ? "" : table.render();
+}
+
+/// Pools that got another share than they should have had, had the clients been independent.
+std::string deviations_view(const json& proof) {
+  std::string out;
+  for (const auto& pool : list(proof, "pools")) {
+    const auto found = pool.find("z");
+    const double z = found != pool.end() && found->is_number() ? found->get<double>() : 0;
+    if (std::abs(z) < deviation_told) continue;
+    out += tinted(
+        Tint::warning,
+        fmt::format("  pool {} got {} of the connections of the last {}, {} was asked: "
+                    "{:.0f} standard deviations {}. Do few clients open most of them?\n",
+                    field(pool, "pool"), percent_text(pool.value("share_window", 0.0)),
+                    ago_text(pool.value("window_ms", json())),
+                    percent_text(pool.value("share", 0.0)), std::abs(z), z > 0 ? "more" : "less"));
+  }
+  return out;
 }
 
 }  // namespace
@@ -236,7 +259,8 @@ std::string confirm_view(const json& result) {
 }
 
 std::string verify_view(const json& result) {
-  return proof_view(result.value("proof", json::object()));
+  const json proof = result.value("proof", json::object());
+  return proof_view(proof) + deviations_view(proof);
 }
 
 std::string history_view(const json& result) {

@@ -54,6 +54,20 @@ TEST(Views, ProofNamesTheWorkerThatIsSilent) {
   EXPECT_NE(text.find("5.100 %"), std::string::npos) << text;
 }
 
+TEST(Views, VerifySaysWhenTheShareServedIsNotTheShareAsked) {
+  json pool = {{"route", "orders"}, {"rule", 0},           {"pool", "orders-v2"},
+               {"share", 0.05},     {"window_ms", 30'000}, {"share_window", 0.27},
+               {"z", 36.2}};
+  const auto told = [&] { return verify_view({{"proof", {{"pools", {pool}}}}}); };
+  EXPECT_NE(told().find("pool orders-v2 got 27.000 % of the connections of the last 30.0 s, "
+                        "5.000 % was asked: 36 standard deviations more."),
+            std::string::npos);
+  for (const json& z : {json(4.4), json(-4.4), json(nullptr)}) {
+    pool["z"] = z;
+    EXPECT_EQ(told().find("standard deviations"), std::string::npos) << z;
+  }
+}
+
 TEST(Views, ChangeSaysWhatWouldHappen) {
   const json dry = {
       {"dry_run", true},
