@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluicelab import namespaces
+from sluicelab.daemon import Sluiced
 from sluicelab.lab import Lab
 from sluicelab.shell import binary
 from sluicelab.topology import CLIENTS_V4, CLIENTS_V6, VIRTUAL_V4, VIRTUAL_V6
@@ -143,3 +147,13 @@ def read_counters(lab: Lab, role: str) -> dict[str, int]:
             counters |= {head + name: int(value) for name, value in zip(names, rest.split())}
             names = []
     return counters
+
+
+def read_metric(sluiced: Sluiced, name: str, **labels: str) -> float:
+    """The sum of the series of `name` that have these labels; there must be one."""
+    with namespaces.entered(sluiced.lab.namespace("node")):
+        text = urllib.request.urlopen("http://127.0.0.1:9900/metrics", timeout=10).read().decode()
+    values = [float(series[2]) for series in re.finditer(rf"^{name}(\{{.*\}})? (\S+)$", text, re.M)
+              if all(f'{key}="{value}"' in (series[1] or "") for key, value in labels.items())]
+    assert values, f"no series of {name} with {labels}"
+    return sum(values)

@@ -16,6 +16,7 @@ from sluicelab.shell import LabError, binary
 
 HUGEPAGES = 640  # 512 MB of the lab's configuration and what the drivers take beside it
 NAME = "sluiced"
+_ON_A_DISK = 'mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@"'
 
 
 class Sluiced:
@@ -23,6 +24,8 @@ class Sluiced:
         self.lab = lab
         self.config_path = lab.run_dir / "sluiced.toml"
         self.log_path = lab.run_dir / "sluiced.log"
+        self.state_dir = lab.run_dir / "state"
+        self.state_disk = ""  # "1m": state on a new disk of this size, which only sluiced sees
         self.config_path.write_text(lab_config(lab, config))
 
     @property
@@ -31,11 +34,13 @@ class Sluiced:
 
     def start(self, patience_s: float = 30.0) -> None:
         """Returns when it answers, its TAPs carry our routes and every worker has acknowledged."""
-        program = binary("ctrl/control/sluiced")
+        command = [binary("ctrl/control/sluiced"), "--config", str(self.config_path)]
+        if self.state_disk:
+            self.state_dir.mkdir(exist_ok=True)
+            command = ["unshare", "--mount", "sh", "-c", _ON_A_DISK, "sh", self.state_disk,
+                       str(self.state_dir), *command]
         begin = self.log_path.stat().st_size if self.log_path.exists() else 0
-        self.lab.processes.start(
-            NAME, self.lab.within("node", program, "--config", str(self.config_path)),
-            self.log_path)
+        self.lab.processes.start(NAME, self.lab.within("node", *command), self.log_path)
         deadline = time.monotonic() + patience_s
         while not self._ready():
             if self.pid is None:
