@@ -179,7 +179,12 @@ std::string status_view(const json& status) {
                    joined(list(listener, "routes"))});
   }
   if (!listeners.empty()) out += "\n" + listeners.render();
-  if (!list(status, "routes").empty()) out += "\n" + routes_view(status);
+  if (!list(status, "routes").empty()) {
+    out += "\n" + routes_view(status);
+    if (const std::string text = conditions_view(list(status, "routes")); !text.empty()) {
+      out += "\n" + text;
+    }
+  }
   if (!list(status, "pools").empty()) out += "\n" + pools_view(status);
   if (const std::string verdicts = verdicts_view(status); !verdicts.empty()) out += "\n" + verdicts;
   return out;
@@ -220,6 +225,9 @@ std::string proof_view(const json& proof) {
          ago_text(pool.value("last_decision_ago_ms", json()))});
   }
   if (!pools.empty()) out += pools.render(2);
+  for (const auto& draining : list(proof, "draining")) {
+    out += fmt::format("  draining: {}\n", field(draining, "text"));
+  }
   return out;
 }
 
@@ -311,7 +319,7 @@ std::string items_view(const json& result) {
   for (const auto& item : list(result, "items")) {
     out += fmt::format("{}\n", item.value("name", std::string("-")));
     for (const auto& [key, value] : item.items()) {
-      if (key == "name") continue;
+      if (key == "name" || key == "conditions" || key == "draining") continue;
       if (value.is_array() && !value.empty() && !value.front().is_primitive()) {
         out += fmt::format("  {}:\n", key);
         for (const auto& element : value) out += "    " + element.dump() + "\n";
@@ -319,6 +327,7 @@ std::string items_view(const json& result) {
         out += fmt::format("  {}: {}\n", key, value.is_array() ? joined(value) : text_of(value));
       }
     }
+    if (item.contains("conditions")) out += conditions_view(json::array({item}));
   }
   return out.empty() ? "none\n" : out;
 }

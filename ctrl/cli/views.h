@@ -29,6 +29,14 @@ std::string items_view(const json& result);
 /// The text of `get config`, as it was applied.
 std::string config_text_view(const json& result);
 
+/// Conditions of routes, a row each, and the connections that go on: of `status`, `conditions`.
+std::string conditions_view(const json& routes);
+/// "Ready", or of the first condition that is not true "not Ready: NoUsableBackend".
+std::string conditions_text(const json& conditions);
+/// "draining: 12 connections of web-v1 were there before, reset in 23.0 s (route web)": an entry
+/// of a route's `draining`.
+std::string draining_line(const std::string& route, const json& draining);
+
 /// "850 us", "12 ms", "3.4 s", "5 min"; "never" for null.
 std::string ago_text(const json& ms);
 /// 1234567 → "1,234,567".

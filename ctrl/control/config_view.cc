@@ -108,13 +108,25 @@ Json all_of(const Items& items, Json (*one)(const typename Items::value_type&)) 
   return list;
 }
 
-Result<Json> items_of(const Config& config, const std::string& kind) {
+Json routes_json(const Controller& controller) {
+  Json items = all_of(controller.config().routes, &route_json);
+  controller.conditions().refresh();
+  for (Json& item : items) {
+    const std::string name = item["name"];
+    item["conditions"] = controller.conditions().json(name);
+    item["draining"] = draining_json(gather_draining(controller, name));
+  }
+  return items;
+}
+
+Result<Json> items_of(const Controller& controller, const std::string& kind) {
+  const Config& config = controller.config();
   if (kind == "node") return Json::array({node_json(config.node)});
   if (kind == "port") return all_of(config.ports, &port_json);
   if (kind == "pool") return all_of(config.pools, &pool_json);
   if (kind == "backend") return backends_json(config);
   if (kind == "listener") return all_of(config.listeners, &listener_json);
-  if (kind == "route") return all_of(config.routes, &route_json);
+  if (kind == "route") return routes_json(controller);
   return fail(fmt::format(
       "there is no kind {}; get node, port, pool, backend, listener, route or config", kind));
 }
@@ -129,7 +141,7 @@ Result<Json> config_view(const Controller& controller, const std::string& kind,
                 {"overlay", to_json(controller.content().overlay)},
                 {"generation", controller.generation()}};
   }
-  auto items = items_of(controller.config(), kind);
+  auto items = items_of(controller, kind);
   if (!items) return std::unexpected(items.error());
   if (name.empty()) return Json{{"items", std::move(*items)}};
   Json named = Json::array();

@@ -181,6 +181,7 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
   fences_.keep_only(closed_, drained_backends());
   proofs_.before_publish(number, [&](uint16_t ref) { return closed_.since(ref) == 0; });
   window_.clear();
+  generation_base_ = decisions_now();
 
   // Once more, with what serve() learned about new backends; the first one stands in for it.
   auto snapshot = compile_now(registry_, config_, number);

@@ -21,6 +21,7 @@
 #include "ctrl/control/busy_meter.h"
 #include "ctrl/control/change.h"
 #include "ctrl/control/closed_refs.h"
+#include "ctrl/control/condition_keeper.h"
 #include "ctrl/control/event_hub.h"
 #include "ctrl/control/fences.h"
 #include "ctrl/control/node.h"
@@ -126,6 +127,11 @@ class Controller {
   const Sampler& sampler() const { return sampler_; }
   const ProofKeeper& proofs() const { return proofs_; }
   const BusyMeter& busy() const { return busy_; }
+  ConditionKeeper& conditions() const { return *conditions_; }
+  const ClosedRefs& closed() const { return closed_; }
+  const Fences& fences() const { return fences_; }
+  /// Decisions for `ref` since the generation that is served was published.
+  uint64_t decisions_since_generation(uint16_t ref) const;
   AuditTrail& audit() const { return around_.audit; }
   StateStore& store() { return around_.store; }
   const Node& node() const { return around_.node; }
@@ -198,6 +204,7 @@ class Controller {
   Config start_config_;
   Sampler sampler_;
   ProofKeeper proofs_;
+  std::unique_ptr<ConditionKeeper> conditions_;
   Content content_;
   Config base_;
   Config config_;
@@ -208,6 +215,7 @@ class Controller {
   ClosedRefs closed_;
   Fences fences_;
   ShareWindow window_;
+  ShareWindow::Decisions generation_base_;  // as the served generation was published
   BusyMeter busy_;
   PanicWatch panic_;
   PassiveWatch passive_;

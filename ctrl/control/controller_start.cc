@@ -17,7 +17,11 @@ Controller::Controller(const Surroundings& around, StartContent start)
       proofs_(around.loop, around.store, around.events, sampler_, around.now_ns) {
   observed_.ports = std::move(start.ports);
   observed_.decision_key = start.decision_key;
-  proofs_.set_saved([this](const Json& proof) { around_.audit.proof(proof); });
+  conditions_ = std::make_unique<ConditionKeeper>(*this, around.loop, around.events);
+  proofs_.set_saved([this](const Json& proof) {
+    around_.audit.proof(proof);
+    conditions_->proof_saved(proof);
+  });
 }
 
 Controller::~Controller() {
@@ -122,6 +126,8 @@ Status Controller::start() {
     Sample at_publish = proofs_.sample(plan);
     proofs_.open(std::move(plan), std::move(at_publish), 0, nullptr);
   }
+  if (start_verb_.empty()) conditions_->proof_kept(around_.store.load_proof(generation()));
+  conditions_->published();
   note_lingering();
   arm_tick();
   if (pending_) await_confirm(*pending_, confirm_left_ms());

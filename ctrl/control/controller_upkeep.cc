@@ -36,6 +36,7 @@ void Controller::publish(std::shared_ptr<const model::Snapshot> snapshot) {
   around_.engine.publish(snapshot_);
   note_lingering();
   tell_panic();
+  conditions_->published();
 }
 
 void Controller::tell_panic() {
@@ -148,6 +149,7 @@ void Controller::tick() {
   busy_.tick(around_.engine);
   passive_.sample(config_, registry_, sampler_, around_.node, now_ns());
   if (release_lingering()) republish();
+  conditions_->refresh();
   if (!all_acknowledged()) return;
   fences_.forget_empty(sampler_);
   window_.add(now_ns(), decisions_now());
@@ -157,6 +159,13 @@ ShareWindow::Decisions Controller::decisions_now() const {
   ShareWindow::Decisions decisions;
   for (const auto& [key, ref] : registry_.refs()) decisions[ref] = sampler_.ref(ref).decisions;
   return decisions;
+}
+
+uint64_t Controller::decisions_since_generation(uint16_t ref) const {
+  const uint64_t total = sampler_.ref(ref).decisions;
+  const auto base = generation_base_.find(ref);
+  if (base == generation_base_.end() || base->second > total) return total;
+  return total - base->second;
 }
 
 void Controller::note_lingering() {

@@ -55,6 +55,20 @@ std::optional<uint64_t> Fences::next_deadline_ns() const {
   return std::ranges::min(deadlines_, {}, &Deadline::at_ns).at_ns;
 }
 
+std::optional<uint64_t> Fences::ends_at_ns(uint16_t ref) const {
+  for (const Deadline& deadline : deadlines_) {
+    if (deadline.refs.contains(ref)) return deadline.at_ns;
+  }
+  return reset_before_.contains(ref) ? std::optional<uint64_t>(0) : std::nullopt;
+}
+
+std::optional<uint64_t> Fences::backend_ends_at_ns(uint16_t id) const {
+  for (const Deadline& deadline : deadlines_) {
+    if (deadline.backends.contains(id)) return deadline.at_ns;
+  }
+  return absent_backends_.contains(id) ? std::optional<uint64_t>(0) : std::nullopt;
+}
+
 void Fences::forget_empty(const Sampler& sampler) {
   const auto ref_empty = [&](uint16_t ref) { return sampler.ref(ref).active() == 0; };
   const auto backend_empty = [&](uint16_t id) { return sampler.backend(id).active() == 0; };

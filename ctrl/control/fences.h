@@ -28,6 +28,10 @@ class Fences {
   /// Turns passed deadlines into ends with `revision`; true when there were any.
   bool expire(uint64_t now_ns, uint64_t revision);
   std::optional<uint64_t> next_deadline_ns() const;
+  /// When what is left of a ref's or a backend's connections ends; 0: that was published. None:
+  /// they are kept.
+  std::optional<uint64_t> ends_at_ns(uint16_t ref) const;
+  std::optional<uint64_t> backend_ends_at_ns(uint16_t id) const;
 
   /// Whatever has no connection left needs no fence. Call when every worker serves the newest
   /// snapshot.

@@ -6,6 +6,7 @@
 
 #include "ctrl/config/changes.h"
 #include "ctrl/control/call.h"
+#include "ctrl/control/config_lookup.h"
 #include "ctrl/control/config_view.h"
 #include "ctrl/control/explain.h"
 #include "ctrl/control/health_view.h"
@@ -171,6 +172,17 @@ void status(Call call) {
   call.respond(status_view(call.controller(), call.context.identity));
 }
 
+void conditions(Call call) {
+  Params params(call.request.params);
+  const std::string route = params.text_or("route", "");
+  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
+  Controller& controller = call.controller();
+  if (!route.empty() && find_route(controller.config(), route) == nullptr) {
+    return call.respond(refused(fmt::format("there is no route {}", route)));
+  }
+  call.respond(conditions_view(controller, route));
+}
+
 void health(Call call) {
   Params params(call.request.params);
   const std::string pool = params.text_or("pool", "");
@@ -215,11 +227,14 @@ void explain_tuple(Call call) {
 
 const std::unordered_map<std::string, Method>& methods() {
   static const std::unordered_map<std::string, Method> table = {
-      {"status", status},          {"health", health},     {"config.check", check},
-      {"config.apply", apply},     {"config.diff", diff},  {"config.get", get},
-      {"route.weight", weight},    {"rollback", rollback}, {"pool.drain", drain},
-      {"route.switch", switch_to}, {"history", history},   {"verify", verify},
-      {"explain", explain_tuple},  {"confirm", confirm},   {"flows", flows}};
+      {"conditions", conditions},  {"status", status},
+      {"health", health},          {"config.check", check},
+      {"config.apply", apply},     {"config.diff", diff},
+      {"config.get", get},         {"route.weight", weight},
+      {"rollback", rollback},      {"pool.drain", drain},
+      {"route.switch", switch_to}, {"history", history},
+      {"verify", verify},          {"explain", explain_tuple},
+      {"confirm", confirm},        {"flows", flows}};
   return table;
 }
 

@@ -8,6 +8,7 @@
 #include "ctrl/control/govern_metrics.h"
 #include "ctrl/control/health_metrics.h"
 #include "ctrl/control/metrics_builder.h"
+#include "ctrl/control/route_metrics.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -227,6 +228,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
   add_health(sources_.controller, families);
   add_ports(sources_, families);
   add_govern_metrics(sources_.controller, families);
+  add_route_metrics(sources_.controller, families);
   std::erase_if(families, [](const auto& family) { return family.metric.empty(); });
   return families;
 }

@@ -88,21 +88,27 @@ std::string draining_reason(const ProofPlan& plan, const ProofEvidence& evidence
     if (!pool.must_drain || evidence.pools_drained_at.contains(i)) continue;
     const auto at = now.refs.find(pool.ref);
     const uint64_t active = at == now.refs.end() ? 0 : at->second.active();
-    return fmt::format("pool {} of route {} still has {}", pool.key.pool, pool.key.route,
-                       plural(active, "connection"));
+    return there_before(active, plan.route.empty()
+                                    ? fmt::format("{} (route {})", pool.key.pool, pool.key.route)
+                                    : pool.key.pool);
   }
   for (size_t i = 0; i < plan.backends.size(); i++) {
     const ProofBackend& backend = plan.backends[i];
     if (!backend.must_drain || evidence.backends_drained_at.contains(i)) continue;
     const auto at = now.backends.find(backend.id);
     const uint64_t active = at == now.backends.end() ? 0 : at->second.active();
-    return fmt::format("backend {} of pool {} still has {}", to_string(backend.key.endpoint),
-                       backend.key.pool, plural(active, "connection"));
+    return there_before(active,
+                        fmt::format("{} ({})", to_string(backend.key.endpoint), backend.key.pool));
   }
   return {};
 }
 
 }  // namespace
+
+std::string there_before(uint64_t active, std::string_view of) {
+  return fmt::format("{} of {} {} there before", plural(active, "connection"), of,
+                     active == 1 ? "was" : "were");
+}
 
 std::string_view to_string(Existing existing) {
   switch (existing) {
@@ -159,8 +165,8 @@ Proof evaluate(const ProofPlan& plan, const ProofEvidence& evidence, const Sampl
     proof.verdict = proof.reason.empty() ? ProofVerdict::proved : ProofVerdict::draining;
     if (proof.verdict == ProofVerdict::draining && evidence.superseded_by != 0) {
       proof.verdict = ProofVerdict::not_proved;
-      proof.reason +=
-          fmt::format(" when generation {} gave it traffic again", evidence.superseded_by);
+      proof.reason += fmt::format(" and had not ended when generation {} gave it traffic again",
+                                  evidence.superseded_by);
     }
   }
   proof.json = proof_record(plan, evidence, now, proof.verdict, proof.reason);

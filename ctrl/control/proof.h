@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ctrl/compile/registry.h"
@@ -107,6 +108,10 @@ struct ProofEvidence {
 /// Takes `now` into the evidence. `wall_time` is what drained_at is to say.
 void observe(const ProofPlan& plan, ProofEvidence& evidence, const Sample& now,
              const std::string& wall_time);
+
+/// "3 connections of web-v1 were there before": what is said of connections that go on although
+/// new ones do not come.
+std::string there_before(uint64_t active, std::string_view of);
 
 struct Proof {
   ProofVerdict verdict = ProofVerdict::not_proved;

@@ -103,15 +103,7 @@ class Planner {
   void add_rule(const RouteConfig& route, uint32_t index, const model::Rule& published) {
     const auto& refs = route.rules[index].backends;
     const std::vector<uint32_t> slots = count_slots(published);
-    std::vector<model::WeightedPool> asked;
-    for (size_t i = 0; i < refs.size(); i++) {
-      const PoolConfig* pool = pools_after_.find(refs[i].pool);
-      // A drained pool keeps its weight in the configuration and loses it in the table, or keeps
-      // it there too when no other pool is left (without_drained_pools).
-      const bool drained = pool != nullptr && wholly_drained(*pool) && i < published.pools.size();
-      asked.push_back({refs[i].pool, drained ? published.pools[i].weight : refs[i].weight});
-    }
-    const std::vector<uint32_t> slots_asked = model::slot_shares(asked);
+    const std::vector<uint32_t> asked = slots_asked(route.rules[index], published, pools_after_);
     for (size_t i = 0; i < refs.size(); i++) {
       RefKey key{route.name, index, refs[i].pool};
       const auto ref = in_.registry.find_ref(key);
@@ -120,7 +112,7 @@ class Planner {
       ProofPool pool = pool_of(std::move(key), *ref, pools_after_.find(refs[i].pool));
       pool.weight = refs[i].weight;
       pool.slots = i < slots.size() ? slots[i] : 0;
-      pool.slots_asked = published.pools.empty() ? 0 : slots_asked[i];
+      pool.slots_asked = asked[i];
       plan_.pools.push_back(std::move(pool));
     }
   }
@@ -172,6 +164,21 @@ std::vector<uint32_t> count_slots(const model::Rule& rule) {
     for (const uint8_t pool : *rule.slots) counts[pool]++;
   }
   return {counts.begin(), counts.begin() + std::min<size_t>(rule.pools.size(), counts.size())};
+}
+
+std::vector<uint32_t> slots_asked(const RuleConfig& rule, const model::Rule& published,
+                                  const PoolIndex& pools) {
+  if (published.pools.empty()) return std::vector<uint32_t>(rule.backends.size());
+  std::vector<model::WeightedPool> asked;
+  for (size_t i = 0; i < rule.backends.size(); i++) {
+    const PoolRefConfig& ref = rule.backends[i];
+    const PoolConfig* pool = pools.find(ref.pool);
+    // A drained pool keeps its weight in the configuration and loses it in the table, or keeps
+    // it there too when no other pool is left (without_drained_pools).
+    const bool drained = pool != nullptr && wholly_drained(*pool) && i < published.pools.size();
+    asked.push_back({ref.pool, drained ? published.pools[i].weight : ref.weight});
+  }
+  return model::slot_shares(asked);
 }
 
 ProofPlan make_plan(const PlanInput& input) { return Planner(input).plan(); }

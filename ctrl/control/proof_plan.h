@@ -8,6 +8,7 @@
 #include "ctrl/config/config.h"
 #include "ctrl/control/change.h"
 #include "ctrl/control/closed_refs.h"
+#include "ctrl/control/config_lookup.h"
 #include "ctrl/control/proof.h"
 #include "dataplane/model/snapshot.h"
 
@@ -31,5 +32,8 @@ ProofPlan make_plan(const PlanInput& input);
 
 /// Slots per entry of rule.pools, counted in the rule's table.
 std::vector<uint32_t> count_slots(const model::Rule& rule);
+/// The slots that the configured weights ask of the table that was published for `rule`.
+std::vector<uint32_t> slots_asked(const RuleConfig& rule, const model::Rule& published,
+                                  const PoolIndex& pools);
 
 }  // namespace sluice::ctrl

@@ -112,9 +112,17 @@ Json proof_record(const ProofPlan& plan, const ProofEvidence& evidence, const Sa
       slowest_us = std::max(slowest_us.get<double>(), microseconds(plan.published_ns, seen.at_ns));
     }
   }
-  Json pools = Json::array();
+  Json pools = Json::array(), draining = Json::array();
   for (size_t i = 0; i < plan.pools.size(); i++) {
     pools.push_back(pool_record(plan, evidence, now, i));
+    const ProofPool& pool = plan.pools[i];
+    const uint64_t active = pools.back()["active"].get<uint64_t>();
+    if (pool.closed_since == 0 || active == 0) continue;
+    draining.push_back({{"route", pool.key.route},
+                        {"rule", pool.key.rule},
+                        {"pool", pool.key.pool},
+                        {"active", active},
+                        {"text", there_before(active, pool.key.pool)}});
   }
   Json backends = Json::array();
   for (size_t i = 0; i < plan.backends.size(); i++) {
@@ -132,7 +140,8 @@ Json proof_record(const ProofPlan& plan, const ProofEvidence& evidence, const Sa
           {"acknowledged_us", std::move(slowest_us)},
           {"workers", std::move(workers)},
           {"pools", std::move(pools)},
-          {"backends", std::move(backends)}};
+          {"backends", std::move(backends)},
+          {"draining", std::move(draining)}};
 }
 
 }  // namespace sluice::ctrl

@@ -31,13 +31,22 @@ BackendSample Sampler::raw_backend(uint16_t id) const {
   return totals;
 }
 
-BackendTrouble Sampler::trouble(uint16_t id) const {
+BackendTrouble Sampler::raw_trouble(uint16_t id) const {
   BackendTrouble trouble;
   for (unsigned worker = 0; worker < engine_.worker_count(); worker++) {
     const dataplane::BackendCounters& counters = engine_.counters(worker).backends[id];
     trouble.unanswered += counters.unanswered.get();
     trouble.refused += counters.refused.get();
   }
+  return trouble;
+}
+
+BackendTrouble Sampler::trouble(uint16_t id) const {
+  BackendTrouble trouble = raw_trouble(id);
+  const auto at = trouble_bases_.find(id);
+  if (at == trouble_bases_.end()) return trouble;
+  trouble.unanswered -= at->second.unanswered;
+  trouble.refused -= at->second.refused;
   return trouble;
 }
 
@@ -68,7 +77,10 @@ BackendSample Sampler::backend(uint16_t id) const {
 
 void Sampler::ref_released(uint16_t ref) { ref_bases_[ref] = raw_ref(ref); }
 
-void Sampler::backend_released(uint16_t id) { backend_bases_[id] = raw_backend(id); }
+void Sampler::backend_released(uint16_t id) {
+  backend_bases_[id] = raw_backend(id);
+  trouble_bases_[id] = raw_trouble(id);
+}
 
 Sample Sampler::sample(uint64_t now_ns, const std::set<uint16_t>& refs,
                        const std::set<uint16_t>& backends) const {

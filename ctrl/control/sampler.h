@@ -20,8 +20,8 @@ struct RefTotals {
   uint64_t active() const { return active_connections(decisions, ended); }
 };
 
-/// Handshakes of clients that a backend did not take, over all workers. Only differences mean
-/// something: identities are recycled.
+/// Handshakes of clients that a backend did not take, over all workers, since the identity was
+/// given out.
 struct BackendTrouble {
   uint64_t unanswered = 0, refused = 0;
 };
@@ -45,10 +45,12 @@ class Sampler {
  private:
   RefTotals raw_ref(uint16_t ref) const;
   BackendSample raw_backend(uint16_t id) const;
+  BackendTrouble raw_trouble(uint16_t id) const;
 
   const dataplane::Engine& engine_;
   std::unordered_map<uint16_t, RefTotals> ref_bases_;
   std::unordered_map<uint16_t, BackendSample> backend_bases_;
+  std::unordered_map<uint16_t, BackendTrouble> trouble_bases_;
 };
 
 }  // namespace sluice::ctrl

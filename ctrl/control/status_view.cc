@@ -111,6 +111,7 @@ Json ref_json(const Controller& controller, const PoolIndex& index, const PoolRe
           {"share", double(slots) / model::slot_count},
           {"decisions", totals.decisions},
           {"refused", totals.refused},
+          {"decisions_since_generation", id ? controller.decisions_since_generation(*id) : 0},
           {"active", totals.active()},
           {"last_decision_ago_ms", ago_ms(controller.now_ns(), totals.last_decision_ns)}};
 }
@@ -118,6 +119,7 @@ Json ref_json(const Controller& controller, const PoolIndex& index, const PoolRe
 Json routes_json(const Controller& controller) {
   Json routes = Json::array();
   const PoolIndex index(controller.config());
+  controller.conditions().refresh();
   for (size_t i = 0; i < controller.config().routes.size(); i++) {
     const RouteConfig& route = controller.config().routes[i];
     const auto published =
@@ -137,7 +139,11 @@ Json routes_json(const Controller& controller) {
       }
       rules.push_back({{"sources", std::move(sources)}, {"pools", std::move(pools)}});
     }
-    routes.push_back({{"name", route.name}, {"listeners", route.listeners}, {"rules", rules}});
+    routes.push_back({{"name", route.name},
+                      {"listeners", route.listeners},
+                      {"rules", rules},
+                      {"conditions", controller.conditions().json(route.name)},
+                      {"draining", draining_json(gather_draining(controller, route.name))}});
   }
   return routes;
 }
@@ -151,8 +157,10 @@ Json backend_json(const Controller& controller, const std::string& pool,
   if (backend.state == BackendState::unresolved) {
     reason = controller.node().describe_next_hop(backend.endpoint.address);
   }
-  const BackendSample totals =
-      backend.id == model::no_backend ? BackendSample{} : controller.sampler().backend(backend.id);
+  const bool known = backend.id != model::no_backend;
+  const BackendSample totals = known ? controller.sampler().backend(backend.id) : BackendSample{};
+  const BackendTrouble trouble =
+      known ? controller.sampler().trouble(backend.id) : BackendTrouble{};
   const uint64_t now_ms = unix_ms_now();
   const bool timed = health != nullptr && health->since_ms > 0 && health->since_ms <= now_ms;
   return {{"address", to_string(backend.endpoint.address)},
@@ -168,7 +176,9 @@ Json backend_json(const Controller& controller, const std::string& pool,
           {"since_ms", timed ? Json(now_ms - health->since_ms) : Json(nullptr)},
           {"reason", reason},
           {"active", totals.active()},
-          {"connections", totals.connections}};
+          {"connections", totals.connections},
+          {"handshakes_refused", trouble.refused},
+          {"handshakes_unanswered", trouble.unanswered}};
 }
 
 Json pools_json(const Controller& controller) {
@@ -213,6 +223,22 @@ Json port_json(const ListenerConfig& listener) {
   return fmt::format("{}-{}", listener.port_first, listener.port_last);
 }
 
+Json conditions_view(const Controller& controller, const std::string& route) {
+  ConditionKeeper& keeper = controller.conditions();
+  keeper.refresh();
+  Json routes = Json::array();
+  for (const RouteConfig& each : controller.config().routes) {
+    if (!route.empty() && each.name != route) continue;
+    routes.push_back({{"name", each.name},
+                      {"conditions", keeper.json(each.name)},
+                      {"draining", draining_json(gather_draining(controller, each.name))}});
+  }
+  return {{"generation", controller.generation()},
+          {"revision", controller.revision()},
+          {"proof", keeper.newest_proof()},
+          {"routes", std::move(routes)}};
+}
+
 std::string protocol_name(uint8_t protocol) { return protocol == protocol_udp ? "udp" : "tcp"; }
 
 Json status_view(const Controller& controller, const Identity& identity) {
@@ -223,6 +249,7 @@ Json status_view(const Controller& controller, const Identity& identity) {
           {"generation", controller.generation()},
           {"revision", controller.revision()},
           {"confirm", controller.pending_json()},
+          {"proof", controller.conditions().newest_proof()},
           {"workers", workers_json(controller)},
           {"ports", ports_json(controller, identity)},
           {"listeners", listeners_json(controller)},

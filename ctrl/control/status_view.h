@@ -22,6 +22,9 @@ struct Identity {
 
 Json status_view(const Controller& controller, const Identity& identity);
 
+/// The answer of `conditions`: of one route, or (empty) of all.
+Json conditions_view(const Controller& controller, const std::string& route);
+
 /// "80" or "8000-8099".
 Json port_json(const ListenerConfig& listener);
 std::string protocol_name(uint8_t protocol);

@@ -42,6 +42,11 @@ def test_keep_leaves_connections_where_they_are(
         time.sleep(0.5)
         later = sluiced.call("verify", route=route)["proof"]
         assert pools_of(later)[f"{route}-v1"]["active"] == KEPT
+        words = f"{KEPT} connections of {route}-v1 were there before"
+        assert [entry["text"] for entry in later["draining"]] == [words]
+        shown = sluiced.cli("verify", route)
+        assert shown.returncode == 0 and f"draining: {words}\n" in shown.stdout
+        assert f"draining: {words}, kept (route {route})" in sluiced.cli("status").stdout
         report, connections = clients.stop()
     assert (report["failed"], report["stacks"].keys()) == (0, {"blue"})
     assert len(connections) == KEPT
@@ -95,6 +100,7 @@ def test_drain_says_draining_and_is_proved_when_the_clients_leave(
         proof = sluiced.cli_json("switch", route, "--to", f"{route}-v2", "--existing", "drain:60s",
                                  "--wait", "200ms", expect=3)["proof"]
         assert proof["verdict"] == "draining"
+        assert proof["reason"] == f"{KEPT} connections of {route}-v1 were there before"
         assert pools_of(proof)[f"{route}-v1"]["active"] == KEPT
         assert verdict_of(sluiced, proof["generation"]) == "draining"
         report, _ = clients.stop()

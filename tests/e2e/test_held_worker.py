@@ -22,6 +22,10 @@ def worker_threads(sluiced: Sluiced) -> list[int]:
     return [named[name] for name in sorted(named)]
 
 
+def conditions(sluiced: Sluiced, route: str) -> dict[str, dict]:
+    return {condition["type"]: condition for condition in sluiced.route(route)["conditions"]}
+
+
 @contextlib.contextmanager
 def held(tid: int, milliseconds: int) -> Iterator[subprocess.Popen]:
     """The thread stands still from here until `milliseconds` are over (or the block ends later)."""
@@ -55,9 +59,15 @@ def test_a_held_worker_is_not_proved_and_named(sluiced: Sluiced) -> None:
             told = sluiced.cli("verify", "web", "--wait", "100ms")
             assert told.returncode == 3, told
             assert "not-proved" in told.stdout
+            held_back = conditions(sluiced, "web")
+            assert held_back["Programmed"]["status"] == "false"
+            assert held_back["Programmed"]["reason"] == "WorkerNotAcknowledged"
+            assert held_back["Programmed"]["message"].startswith(f"worker {number} serves")
+            assert held_back["Ready"]["reason"] == "NotProgrammed"
         done = sluiced.cli_json("verify", "web")
         assert done["proof"]["verdict"] == "proved"
         assert all(worker["acknowledged"] for worker in done["proof"]["workers"])
+        assert conditions(sluiced, "web")["Programmed"]["status"] == "true"
 
 
 def test_traffic_goes_on_after_the_hold(sluiced: Sluiced) -> None:

@@ -68,6 +68,33 @@ TEST(Views, VerifySaysWhenTheShareServedIsNotTheShareAsked) {
   }
 }
 
+TEST(Views, OldConnectionsAreToldAsWhatTheyAre) {
+  json with = proof();
+  with["draining"] = json::parse(R"([{"route": "web", "rule": 0, "pool": "web-v1", "active": 16,
+                                      "text": "16 connections of web-v1 were there before"}])");
+  EXPECT_NE(proof_view(with).find("  draining: 16 connections of web-v1 were there before\n"),
+            std::string::npos);
+}
+
+TEST(Views, ConditionsAndDrainsOfRoutes) {
+  const json routes = json::parse(R"([{"name": "web",
+    "conditions": [{"type": "Programmed", "status": "true", "reason": "WorkersAcknowledged",
+                    "message": "all do", "since": "-", "since_ms": 5000, "observed_generation": 7},
+                   {"type": "Ready", "status": "false", "reason": "NoUsableBackend",
+                    "message": "none", "since": "-", "since_ms": 20, "observed_generation": 7}],
+    "draining": [{"rule": 0, "pool": "web-v1", "backend": null, "active": 3, "existing": "drain",
+                  "ends_in_ms": 23000, "text": "3 connections of web-v1 were there before"}]}])");
+  EXPECT_EQ(conditions_view(routes),
+            "ROUTE  CONDITION   STATUS  SINCE  GENERATION  REASON               MESSAGE\n"
+            "web    Programmed  true    5.0 s           7  WorkersAcknowledged  all do\n"
+            "web    Ready       false   20 ms           7  NoUsableBackend      none\n"
+            "draining: 3 connections of web-v1 were there before, reset in 23.0 s (route web)\n");
+  EXPECT_EQ(conditions_text(routes[0]["conditions"]), "not Ready: NoUsableBackend");
+  EXPECT_NE(status_view({{"routes", routes}}).find("NoUsableBackend"), std::string::npos);
+  EXPECT_NE(items_view({{"items", routes}}).find("NoUsableBackend"), std::string::npos);
+  EXPECT_EQ(conditions_view(json::array()), "");
+}
+
 TEST(Views, ChangeSaysWhatWouldHappen) {
   const json dry = {
       {"dry_run", true},

@@ -146,7 +146,7 @@ TEST_F(ControllerTest, DrainingEndsWhenConnectionsEnd) {
   const auto result = life_.switch_to("orders-v2", options);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->proof.at("verdict"), "draining");
-  EXPECT_EQ(result->proof.at("reason"), "pool orders-v1 of route orders still has 3 connections");
+  EXPECT_EQ(result->proof.at("reason"), "3 connections of orders-v1 were there before");
   life_.end(old);
   life_.loop.advance(100ms);
   const Json proof = life_.store->load_proof(2);
@@ -188,8 +188,8 @@ TEST_F(ControllerTest, DrainDeadlineSparesAPoolThatIsOpenAgain) {
   ASSERT_TRUE(life_.rollback());
   EXPECT_EQ(life_.store->load_proof(2).at("verdict"), "not-proved");
   EXPECT_EQ(life_.store->load_proof(2).at("reason"),
-            "pool orders-v1 of route orders still has 3 connections when generation 3 gave it "
-            "traffic again");
+            "3 connections of orders-v1 were there before and had not ended when generation 3 gave "
+            "it traffic again");
   life_.loop.advance(3s);
   EXPECT_TRUE(life_.engine.published.back()->reset_before.empty());
 }

@@ -113,7 +113,7 @@ TEST(ProofTest, DrainingUntilTheLastConnectionEnds) {
     Watch watch(switch_plan(existing), sample(1'000'000, {70}, counted(9, 4)));
     Proof proof = watch.see(sample(2'000'000, {70}, counted(9, 8)));
     EXPECT_EQ(proof.verdict, ProofVerdict::draining);
-    EXPECT_EQ(proof.reason, "pool blue of route orders still has 1 connection");
+    EXPECT_EQ(proof.reason, "1 connection of blue was there before");
     EXPECT_TRUE(proof.json.at("pools")[0].at("drained_at").is_null());
     proof = watch.see(sample(3'000'000, {70}, counted(9, 9)));
     EXPECT_EQ(proof.verdict, ProofVerdict::proved);
@@ -159,7 +159,7 @@ TEST(ProofTest, DrainedBackendThatGetsAConnectionDisproves) {
   Watch watch(std::move(plan), sample(1'000'000, {70}, {}));
   Sample now = sample(2'000'000, {70}, {});
   now.backends[5] = {.connections = 8, .ended = 6};
-  EXPECT_EQ(watch.see(now).reason, "backend 10.0.0.1:80 of pool blue still has 2 connections");
+  EXPECT_EQ(watch.see(now).reason, "2 connections of 10.0.0.1:80 (blue) were there before");
   now.backends[5] = {.connections = 8, .ended = 8};
   EXPECT_EQ(watch.see(now).verdict, ProofVerdict::proved);
   now.backends[5] = {.connections = 9, .ended = 8};
