@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ctrl/config/duration.h"
+#include "ctrl/config/govern_changes.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -24,6 +25,8 @@ std::string shown(const std::optional<Endpoint>& endpoint) {
 }
 std::string shown(const HealthConfig& health) { return describe(health); }
 std::string shown(PanicPolicy policy) { return std::string(to_string(policy)); }
+
+std::string shown(const LabelMap& labels) { return labels_text(labels); }
 
 template <typename Item>
 std::string shown(const std::vector<Item>& items) {
@@ -177,6 +180,7 @@ void pool_changes(const Config& before, const Config& after, Changes& changes) {
     changes.field(subject, "panic", old_pool.panic, pool.panic);
     changes.field(subject, "panic_below_percent", unsigned{old_pool.panic_below_percent},
                   unsigned{pool.panic_below_percent});
+    changes.field(subject, "labels", old_pool.labels, pool.labels);
     backend_changes(old_pool, pool, changes);
   };
   changes.match(before.pools, after.pools, [](const PoolConfig& p) { return p.name; }, only, both);
@@ -220,6 +224,11 @@ void route_changes(const RouteConfig& before, const RouteConfig& after, Changes&
   changes.match(
       before.listeners, after.listeners, [](const std::string& name) { return name; }, only,
       [](const std::string&, const std::string&) {});
+  if (before.approval != after.approval) {
+    changes.line(fmt::format("{}: approval {}", subject,
+                             after.approval ? "none -> required" : "required -> none"));
+  }
+  changes.field(subject + ":", "labels", before.labels, after.labels);
   const size_t common = std::min(before.rules.size(), after.rules.size());
   for (size_t i = 0; i < common; ++i) {
     rule_changes(fmt::format("{} rule {}", subject, i), before.rules[i], after.rules[i], changes);
@@ -254,6 +263,7 @@ std::vector<std::string> describe_changes(const Config& before, const Config& af
   changes.match(
       before.routes, after.routes, [](const RouteConfig& r) { return r.name; }, only, both);
   if (changes.reordered()) changes.line("routes are in another order");
+  describe_govern_changes(before.govern, after.govern, lines);
   return lines;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/config/govern_config.h"
 #include "ctrl/config/health_config.h"
 #include "dataplane/base/address.h"
 #include "dataplane/base/hash.h"
@@ -69,6 +70,7 @@ struct PoolConfig {
   model::OnEmpty on_empty = model::OnEmpty::reject;
   PanicPolicy panic = PanicPolicy::none;  // when fewer than this share of the backends is well
   uint8_t panic_below_percent = 50;
+  LabelMap labels = {};
   bool operator==(const PoolConfig&) const = default;
 };
 
@@ -98,6 +100,8 @@ struct RouteConfig {
   std::string name;
   std::vector<std::string> listeners;
   std::vector<RuleConfig> rules;
+  bool approval = false;  // a change needs the approval of a second person
+  LabelMap labels = {};
   bool operator==(const RouteConfig&) const = default;
 };
 
@@ -110,6 +114,7 @@ struct Config {
   std::vector<PoolConfig> pools;
   std::vector<ListenerConfig> listeners;
   std::vector<RouteConfig> routes;
+  GovernConfig govern = {};
   bool operator==(const Config&) const = default;
 };
 

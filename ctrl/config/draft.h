@@ -3,7 +3,9 @@
 // parse_config().
 #pragma once
 
+#include <array>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "ctrl/config/config.h"
@@ -46,6 +48,18 @@ struct RoutePlaces {
   std::vector<RulePlaces> rules = {};
 };
 
+struct GovernPlaces {
+  struct Named {
+    Value self;
+    MaybeValue name = {};
+  };
+  std::vector<Named> roles = {}, freezes = {}, policies = {};
+  MaybeValue timeouts = {};  // the section of the node's timeouts
+};
+
+inline constexpr std::array<std::string_view, 6> timeout_keys = {
+    "tcp_syn", "tcp_established", "tcp_closing", "tcp_closed", "udp_new", "udp_established"};
+
 /// Each vector of places runs parallel to the one of the same name in `config`.
 struct Draft {
   Config config;
@@ -53,6 +67,7 @@ struct Draft {
   std::vector<PoolPlaces> pools;
   std::vector<ListenerPlaces> listeners;
   std::vector<RoutePlaces> routes;
+  GovernPlaces govern;
 };
 
 // One section each; mistakes go where the values were told to put them.
@@ -65,11 +80,18 @@ void read_health(const Value& value, HealthConfig& health);
 void read_pool(const Value& table, Draft& draft);
 void read_listener(const Value& table, Draft& draft);
 void read_route(const Value& table, Draft& draft);
+void read_role(const Value& table, Draft& draft);
+void read_freeze(const Value& table, Draft& draft);
+void read_policy(const Value& table, Draft& draft);
+void read_approval(const Value& table, GovernConfig& govern);
+void read_labels(const std::optional<Value>& table, LabelMap& labels);
 
 /// What no section can see alone: names used twice, references to nothing, addresses in conflict.
 void check_ports(const Draft& draft);
 void check_pools(const Draft& draft, Mistakes& mistakes);
 void check_listeners(const Draft& draft);
 void check_routes(const Draft& draft, Mistakes& mistakes);
+/// Whether the file keeps its own policies; fills in the timeouts that they give.
+void check_govern(Draft& draft);
 
 }  // namespace sluice::ctrl

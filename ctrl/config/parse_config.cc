@@ -12,6 +12,7 @@ namespace {
 constexpr size_t pools_max = 4'096;
 constexpr size_t listeners_max = 16'384;
 constexpr size_t routes_max = 4'096;
+constexpr size_t govern_max = 256;  // roles, freezes, policies
 
 using ReadSection = void (*)(const Value&, Draft&);
 
@@ -34,11 +35,18 @@ void read_sections(const Value& root, Draft& draft) {
   if (const auto admin = table.optional("admin")) read_admin(*admin, draft.config.admin);
   if (const auto timeouts = table.optional("timeouts")) {
     read_timeouts(*timeouts, draft.config.timeouts);
+    draft.govern.timeouts = timeouts;
   }
   read_tables(table, "pool", pools_max, draft, read_pool);
   read_tables(table, "listener", listeners_max, draft, read_listener);
   read_tables(table, "route", routes_max, draft, read_route);
-  table.unsupported({"rollout", "certificate", "approver", "role"});
+  read_tables(table, "role", govern_max, draft, read_role);
+  read_tables(table, "freeze", govern_max, draft, read_freeze);
+  read_tables(table, "policy", govern_max, draft, read_policy);
+  if (const auto approval = table.optional("approval")) {
+    read_approval(*approval, draft.config.govern);
+  }
+  table.unsupported({"rollout", "certificate", "approver"});
   table.finish();
 }
 
@@ -54,6 +62,7 @@ Config read_config(std::string_view text, Mistakes& mistakes) {
   check_pools(draft, mistakes);
   check_listeners(draft);
   check_routes(draft, mistakes);
+  check_govern(draft);
   return std::move(draft.config);
 }
 

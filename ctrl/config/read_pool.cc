@@ -95,6 +95,7 @@ void read_pool(const Value& value, Draft& draft) {
     if (index) pool.on_empty = static_cast<model::OnEmpty>(*index);
   }
   read_panic(table, pool);
+  read_labels(table.optional("labels"), pool.labels);
   table.finish();
   draft.config.pools.push_back(std::move(pool));
   draft.pools.push_back(std::move(places));

@@ -137,7 +137,7 @@ void read_listener(const Value& value, Draft& draft) {
 
 void read_route(const Value& value, Draft& draft) {
   TableReader table(value);
-  table.unsupported({"approval", "owners", "mode", "mirror"});
+  table.unsupported({"owners", "mode", "mirror"});
   RouteConfig route;
   RoutePlaces places{.self = value};
   if (auto name = table.required("name")) {
@@ -158,6 +158,11 @@ void read_route(const Value& value, Draft& draft) {
   if (const auto rules = table.required("rule")) {
     for (const Value& rule : rules->tables(1, rules_max)) read_rule(rule, route, places);
   }
+  if (const auto approval = table.optional("approval")) {
+    static constexpr std::array words = {"none"sv, "required"sv};
+    route.approval = approval->choice(words).value_or(0) == 1;
+  }
+  read_labels(table.optional("labels"), route.labels);
   table.finish();
   draft.config.routes.push_back(std::move(route));
   draft.routes.push_back(std::move(places));
