@@ -16,12 +16,6 @@ struct Call {
   Respond respond;
 
   Controller& controller() const { return context.controller; }
-  /// How a change is to be made; the verb is the method's last word.
-  ChangeOptions options(Params& params) const {
-    ChangeOptions options = params.change_options(author);
-    options.verb = request.method.substr(request.method.rfind('.') + 1);
-    return options;
-  }
 };
 
 using Method = void (*)(Call call);
@@ -30,7 +24,17 @@ inline std::unexpected<RpcError> refused(std::string message) {
   return std::unexpected(RpcError{rpc_refused, std::move(message), nullptr});
 }
 
-/// Methods about the audit log.
+Json errors_json(const std::vector<ConfigError>& errors);
+RpcResult change_answer(const std::expected<ChangeResult, Refusal>& result, bool dry_run);
+ChangeDone answer_with(Respond respond, bool dry_run);
+
+/// Puts the refusal into the audit log, then answers with it.
+void refuse_recorded(const Call& call, const std::string& verb, const std::string& reason,
+                     const Refusal& refusal);
+
+/// Methods that change traffic; about the audit log; about rights and freezes.
+const std::unordered_map<std::string, Method>& change_methods();
 const std::unordered_map<std::string, Method>& audit_methods();
+const std::unordered_map<std::string, Method>& govern_methods();
 
 }  // namespace sluice::ctrl

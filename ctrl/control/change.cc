@@ -99,6 +99,7 @@ Change rollback_change(const Generation& to) {
   Change change = apply_change(to.text, to.file);
   change.verb = "rollback";
   change.content.overlay = to.overlay;
+  change.content.holders = to.holders;
   return change;
 }
 

@@ -19,6 +19,7 @@ struct Content {
   std::string text;
   std::string file;
   Overlay overlay;
+  Holders holders = {};
 };
 
 /// Whose connections `--existing drain|reset` is about.

@@ -60,6 +60,7 @@ Json pool_json(const PoolConfig& pool) {
   return {{"name", pool.name},
           {"service", pool.service},
           {"version", pool.version},
+          {"labels", pool.labels},
           {"on_empty", pool.on_empty == model::OnEmpty::drop ? "drop" : "reject"},
           {"health", health_json(pool.health)},
           {"panic", to_string(pool.panic)},
@@ -85,7 +86,11 @@ Json route_json(const RouteConfig& route) {
     }
     rules.push_back({{"sources", std::move(sources)}, {"backends", std::move(backends)}});
   }
-  return {{"name", route.name}, {"listeners", route.listeners}, {"rules", std::move(rules)}};
+  return {{"name", route.name},
+          {"listeners", route.listeners},
+          {"approval", route.approval ? "required" : "none"},
+          {"labels", route.labels},
+          {"rules", std::move(rules)}};
 }
 
 Json backends_json(const Config& config) {
@@ -139,6 +144,7 @@ Result<Json> config_view(const Controller& controller, const std::string& kind,
     return Json{{"text", controller.content().text},
                 {"file", controller.content().file},
                 {"overlay", to_json(controller.content().overlay)},
+                {"holders", to_json(controller.content().holders)},
                 {"generation", controller.generation()}};
   }
   auto items = items_of(controller, kind);

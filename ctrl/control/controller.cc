@@ -8,8 +8,6 @@
 #include "ctrl/config/changes.h"
 #include "ctrl/control/config_lookup.h"
 #include "ctrl/control/proof_plan.h"
-#include "ctrl/govern/diff_hash.h"
-#include "ctrl/govern/touched.h"
 #include "ctrl/runtime/log.h"
 
 namespace sluice::ctrl {
@@ -49,8 +47,10 @@ Result<std::shared_ptr<const model::Snapshot>> Controller::compile_now(Registry&
 }
 
 std::expected<Controller::Candidate, Refusal> Controller::consider(const Change& change,
+                                                                   const ChangeOptions& options,
                                                                    uint64_t generation) const {
   Candidate candidate;
+  candidate.content = change.content;
   if (change.content.text == content_.text) {
     candidate.base = base_;
   } else {
@@ -59,7 +59,10 @@ std::expected<Controller::Candidate, Refusal> Controller::consider(const Change&
     candidate.base = std::move(*parsed);
   }
   candidate.restart_required = restart_required(start_config_, candidate.base);
-  auto config = apply_overlay(candidate.base, change.content.overlay);
+  if (auto settled = settle_held(change, options, candidate); !settled) {
+    return std::unexpected(settled.error());
+  }
+  auto config = apply_overlay(candidate.base, candidate.content.overlay);
   if (!config) return refuse(config.error().message);
   candidate.config = with_start_sections(std::move(*config));
   candidate.changes = describe_changes(config_, candidate.config);
@@ -69,31 +72,6 @@ std::expected<Controller::Candidate, Refusal> Controller::consider(const Change&
   if (!snapshot) return refuse(snapshot.error().message);
   candidate.snapshot = std::move(*snapshot);
   return candidate;
-}
-
-/// `done`, after a refusal was put into the audit log.
-ChangeDone Controller::recorded(const ChangeOptions& options, ChangeDone done) {
-  if (options.dry_run) return done;
-  AuditRefusal record{.author = options.author,
-                      .role = {},
-                      .verb = options.verb,
-                      .routes = {},
-                      .intent = options.intent,
-                      .reason = options.reason,
-                      .kind = {},
-                      .message = {}};
-  if (std::string route = text_member(options.intent, "route"); !route.empty()) {
-    record.routes.push_back(std::move(route));
-  }
-  return [this, record = std::move(record),
-          done = std::move(done)](std::expected<ChangeResult, Refusal> result) mutable {
-    if (!result) {
-      record.kind = result.error().why;
-      record.message = result.error().message;
-      around_.audit.refusal(record, now_ns());
-    }
-    done(std::move(result));
-  };
 }
 
 void Controller::change(std::expected<Change, Error> change, const ChangeOptions& options,
@@ -109,69 +87,71 @@ void Controller::change(std::expected<Change, Error> change, const ChangeOptions
                 "conflict"}));
   }
   if (!change) return done(refuse(change.error().message));
+  // Whoever may not do this anywhere learns nothing more, and costs nothing more.
+  if (auto access = governor_->may(config_, options.author, change->verb, {}); !access.allowed) {
+    return done(std::unexpected(Refusal{Refusal::Kind::refused, access.why, {}, "role"}));
+  }
   if (auto refusal = conflict_with_confirm(*change, options)) {
     return done(std::unexpected(std::move(*refusal)));
   }
-  auto candidate = consider(*change, around_.store.next_number());
+  auto candidate = consider(*change, options, around_.store.next_number());
   if (!candidate) return done(std::unexpected(candidate.error()));
-  if (options.dry_run) {
+  auto admission = governor_->judge({.verb = change->verb,
+                                     .options = options,
+                                     .before = config_,
+                                     .after = candidate->config,
+                                     .diff = candidate->changes,
+                                     .generation = generation()},
+                                    around_.unix_ms());
+  if (!admission) return done(std::unexpected(std::move(admission.error())));
+  if (options.dry_run || !admission->waits.is_null()) {
     ChangeResult result{.generation = generation(),
                         .changes = std::move(candidate->changes),
                         .restart_required = std::move(candidate->restart_required),
                         .moved = moved_slots(*snapshot_, *candidate->snapshot),
+                        .waits = std::move(admission->waits),
+                        .held = std::move(candidate->held),
                         .proof = nullptr,
                         .confirm = nullptr};
     return done(std::move(result));
   }
-  make(*change, std::move(*candidate), options, std::move(done));
+  make(*change, std::move(*candidate), options, admission->details, std::move(done));
 }
 
 Status Controller::commit(const Change& change, const Candidate& candidate,
-                          const ChangeOptions& options, const std::optional<Confirm>& confirm) {
+                          const ChangeOptions& options, const std::optional<Confirm>& confirm,
+                          const AuditDetails& details) {
   Generation generation;
   generation.number = candidate.snapshot->generation;
   generation.time = wall_time_now();
   generation.author = options.author;
   generation.verb = change.verb;
   generation.reason = options.reason;
-  generation.file = change.content.file;
-  generation.text = change.content.text;
-  generation.overlay = change.content.overlay;
+  generation.file = candidate.content.file;
+  generation.text = candidate.content.text;
+  generation.overlay = candidate.content.overlay;
+  generation.holders = candidate.content.holders;
   generation.changes = candidate.changes;
   generation.confirm = confirm;
-  const Touched touched = touched_by(config_, candidate.config);
-  AuditDetails details;
-  details.routes = {touched.routes.begin(), touched.routes.end()};
-  details.intent = options.intent;
-  details.diff_hash = diff_hash(change.verb, options.intent, candidate.changes);
   return record_and_commit(generation, details);
 }
 
-Status Controller::record_and_commit(const Generation& generation, const AuditDetails& details) {
-  // Recorded first: what is served is always in the audit log, also after a crash in between.
-  const auto sequence = around_.audit.change(generation, details);
-  if (!sequence) return std::unexpected(sequence.error());
-  auto committed = around_.store.commit(generation);
-  if (!committed) {
-    around_.audit.not_committed(*sequence, generation.number, committed.error().message);
-  }
-  return committed;
-}
-
 void Controller::make(const Change& change, Candidate candidate, const ChangeOptions& options,
-                      ChangeDone done) {
+                      const AuditDetails& details, ChangeDone done) {
   const std::string asked_at = wall_time_now();
   const uint64_t number = candidate.snapshot->generation;
   std::optional<Confirm> confirm;
   if (options.confirm_within_ms) confirm = new_confirm(options, number);
-  if (auto committed = commit(change, candidate, options, confirm); !committed) {
+  if (auto committed = commit(change, candidate, options, confirm, details); !committed) {
     log_error("control", "a change was refused", {{"error", committed.error().message}});
     return done(
         std::unexpected(Refusal{Refusal::Kind::refused, committed.error().message, {}, "storage"}));
   }
   // From here on nothing can fail: the change is on the disk, a restart would serve it.
   const Config before = std::exchange(config_, std::move(candidate.config));
-  content_ = change.content;
+  content_ = std::move(candidate.content);
+  if (options.approval) governor_->approved(text_member(options.approval->record, "id"));
+  if (options.break_glass) tell_break_glass(change, options, details, number);
   base_ = std::move(candidate.base);
   registry_ = std::move(candidate.registry);
   serve_node();
@@ -215,6 +195,8 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
                       .changes = std::move(candidate.changes),
                       .restart_required = std::move(candidate.restart_required),
                       .moved = {},
+                      .waits = nullptr,
+                      .held = nullptr,
                       .proof = nullptr,
                       .confirm = nullptr};
   if (pending_) confirm_rolled_back(*pending_, options.author, number, confirm_left_ms() > 0);

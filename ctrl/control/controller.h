@@ -20,10 +20,12 @@
 #include "ctrl/control/audit_trail.h"
 #include "ctrl/control/busy_meter.h"
 #include "ctrl/control/change.h"
+#include "ctrl/control/change_options.h"
 #include "ctrl/control/closed_refs.h"
 #include "ctrl/control/condition_keeper.h"
 #include "ctrl/control/event_hub.h"
 #include "ctrl/control/fences.h"
+#include "ctrl/control/governor.h"
 #include "ctrl/control/node.h"
 #include "ctrl/control/panic_watch.h"
 #include "ctrl/control/passive_watch.h"
@@ -35,36 +37,15 @@
 
 namespace sluice::ctrl {
 
-inline constexpr uint64_t drain_default_ms = 30'000;
-
-/// How a change is to be made, whatever it is.
-struct ChangeOptions {
-  Author author;
-  std::string reason;
-  uint64_t wait_ms = 5000;
-  Existing existing = Existing::keep;
-  uint64_t drain_ms = drain_default_ms;
-  std::optional<uint64_t> expect_generation;
-  bool dry_run = false;
-  std::optional<uint64_t> confirm_within_ms;  // rolled back after it unless confirmed (confirm.h)
-  std::string verb = {};  // as it was asked for, and its parameters: for the audit log
-  Json intent = nullptr;
-};
-
 struct ChangeResult {
   uint64_t generation = 0;
   std::vector<std::string> changes;
   std::vector<std::string> restart_required;
   std::vector<MovedSlots> moved;  // dry run only
+  Json waits = nullptr;           // it was not made, but waits for a second person
+  Json held = nullptr;            // dry run of a file: fields that people hold
   Json proof;                     // null for a dry run
   Json confirm;                   // null unless it awaits confirmation
-};
-
-struct Refusal {
-  enum class Kind : uint8_t { refused, conflict } kind = Kind::refused;
-  std::string message;              // one sentence
-  std::vector<ConfigError> errors;  // of a file
-  std::string why = "invalid";      // for the audit log and the metrics, in one word
 };
 
 using ChangeDone = std::function<void(std::expected<ChangeResult, Refusal> result)>;
@@ -133,6 +114,8 @@ class Controller {
   /// Decisions for `ref` since the generation that is served was published.
   uint64_t decisions_since_generation(uint16_t ref) const;
   AuditTrail& audit() const { return around_.audit; }
+  Governor& governor() const { return *governor_; }
+  uint64_t unix_ms() const { return around_.unix_ms(); }
   StateStore& store() { return around_.store; }
   const Node& node() const { return around_.node; }
   dataplane::Engine& engine() const { return around_.engine; }
@@ -145,12 +128,14 @@ class Controller {
  private:
   /// A change that was computed but not made.
   struct Candidate {
+    Content content;
     Config base;    // the text alone
     Config config;  // with overlay, and the running node, port, control and admin sections
     Registry registry;
     std::shared_ptr<const model::Snapshot> snapshot;
     std::vector<std::string> changes;
     std::vector<std::string> restart_required;
+    Json held = nullptr;
   };
 
   Controller(const Surroundings& around, StartContent start);
@@ -172,16 +157,21 @@ class Controller {
                                                              const Config& config,
                                                              uint64_t generation) const;
 
-  std::expected<Candidate, Refusal> consider(const Change& change, uint64_t generation) const;
+  std::expected<Candidate, Refusal> consider(const Change& change, const ChangeOptions& options,
+                                             uint64_t generation) const;
+  void tell_break_glass(const Change& change, const ChangeOptions& options,
+                        const AuditDetails& details, uint64_t number) const;
+  std::expected<void, Refusal> settle_held(const Change& change, const ChangeOptions& options,
+                                           Candidate& candidate) const;
   std::expected<Config, Refusal> parse(const Content& content) const;
   Config with_start_sections(Config config) const;
   void make(const Change& change, Candidate candidate, const ChangeOptions& options,
-            ChangeDone done);
+            const AuditDetails& details, ChangeDone done);
   ChangeDone recorded(const ChangeOptions& options, ChangeDone done);
   AuditDetails details_of_start(const Generation& generation) const;
   Status record_and_commit(const Generation& generation, const AuditDetails& details);
   Status commit(const Change& change, const Candidate& candidate, const ChangeOptions& options,
-                const std::optional<Confirm>& confirm);
+                const std::optional<Confirm>& confirm, const AuditDetails& details);
   ProofPlan plan_of(const Change& change, Existing existing, const Config& before) const;
   std::map<BackendKey, uint16_t> backend_ids() const;
   std::set<uint16_t> drained_backends() const;
@@ -205,6 +195,7 @@ class Controller {
   Sampler sampler_;
   ProofKeeper proofs_;
   std::unique_ptr<ConditionKeeper> conditions_;
+  std::unique_ptr<Governor> governor_;
   Content content_;
   Config base_;
   Config config_;

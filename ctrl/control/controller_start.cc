@@ -17,6 +17,8 @@ Controller::Controller(const Surroundings& around, StartContent start)
       proofs_(around.loop, around.store, around.events, sampler_, around.now_ns) {
   observed_.ports = std::move(start.ports);
   observed_.decision_key = start.decision_key;
+  governor_ = std::make_unique<Governor>(around.store.directory() / "govern.json", around.audit,
+                                         around.events);
   conditions_ = std::make_unique<ConditionKeeper>(*this, around.loop, around.events);
   proofs_.set_saved([this](const Json& proof) {
     around_.audit.proof(proof);
@@ -82,7 +84,7 @@ AuditDetails Controller::details_of_start(const Generation& generation) const {
 }
 
 Status Controller::take_up(const Generation& generation) {
-  content_ = {generation.text, generation.file, generation.overlay};
+  content_ = {generation.text, generation.file, generation.overlay, generation.holders};
   auto parsed = parse(content_);
   auto config = parsed ? apply_overlay(*parsed, content_.overlay) : Result<Config>(Config{});
   if (!parsed || !config) {

@@ -146,6 +146,7 @@ void Controller::arm_tick() {
 void Controller::tick() {
   around_.engine.reclaim();
   around_.audit.tick(now_ns());
+  governor_->tick(around_.unix_ms());
   busy_.tick(around_.engine);
   passive_.sample(config_, registry_, sampler_, around_.node, now_ns());
   if (release_lingering()) republish();

@@ -26,6 +26,7 @@ Json to_json(const Generation& generation) {
                {"file", generation.file},
                {"text", generation.text},
                {"overlay", to_json(generation.overlay)},
+               {"holders", to_json(generation.holders)},
                {"changes", generation.changes}};
   if (generation.confirm) json["confirm"] = to_json(*generation.confirm);
   return json;
@@ -105,6 +106,8 @@ Result<Generation> decode_generation(std::string_view bytes) try {
   auto overlay = overlay_from_json(body.at("overlay"));
   if (!overlay) return std::unexpected(overlay.error());
   generation.overlay = std::move(*overlay);
+  // Generations of earlier versions have none: their fields are "an operator's".
+  if (body.contains("holders")) generation.holders = holders_from_json(body["holders"]);
   return generation;
 } catch (const Json::exception&) {
   return fail("it is torn or is no generation file");

@@ -11,6 +11,7 @@
 #include "ctrl/config/config.h"
 #include "ctrl/control/bounded_json.h"
 #include "ctrl/control/confirm.h"
+#include "ctrl/govern/holders.h"
 #include "dataplane/base/result.h"
 
 namespace sluice::ctrl {
@@ -34,6 +35,7 @@ struct Generation {
   std::string file;  // name of the file that `text` came from
   std::string text;  // TOML
   Overlay overlay;
+  Holders holders;                   // who set what is in the overlay
   std::vector<std::string> changes;  // one line for a person each
   std::optional<Confirm> confirm;    // while it is served, this is awaited
 };

@@ -16,109 +16,19 @@
 namespace sluice::ctrl {
 namespace {
 
-Json errors_json(const std::vector<ConfigError>& errors) {
-  Json list = Json::array();
-  for (const ConfigError& error : errors) {
-    list.push_back({{"file", error.file},
-                    {"line", error.line},
-                    {"column", error.column},
-                    {"key", error.key},
-                    {"message", error.message}});
-  }
-  return list;
-}
-
-RpcResult change_answer(const std::expected<ChangeResult, Refusal>& result, bool dry_run) {
-  if (!result) {
-    const Refusal& refusal = result.error();
-    RpcError error{rpc_refused, refusal.message, nullptr};
-    if (refusal.kind == Refusal::Kind::conflict) error.code = rpc_conflict;
-    if (!refusal.errors.empty()) error.data = {{"errors", errors_json(refusal.errors)}};
-    return std::unexpected(std::move(error));
-  }
-  Json answer = {{"generation", result->generation},
-                 {"changes", result->changes},
-                 {"restart_required", result->restart_required}};
-  if (!dry_run) {
-    answer["proof"] = result->proof;
-    answer["confirm"] = result->confirm;
-    return answer;
-  }
-  Json moved = Json::array();
-  for (const MovedSlots& move : result->moved) {
-    moved.push_back({{"route", move.route},
-                     {"rule", move.rule},
-                     {"slots_moved", move.slots_moved},
-                     {"share", move.share()}});
-  }
-  answer["moved"] = std::move(moved);
-  answer["dry_run"] = true;
-  return answer;
-}
-
-ChangeDone answer_with(Respond respond, bool dry_run) {
-  return [respond = std::move(respond), dry_run](std::expected<ChangeResult, Refusal> result) {
-    respond(change_answer(result, dry_run));
-  };
-}
-
-void apply(Call call) {
-  Params params(call.request.params);
-  Change change = apply_change(params.text("text"), params.text_or("file", "config"));
-  const ChangeOptions options = call.options(params);
-  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
-  call.controller().change(std::move(change), options,
-                           answer_with(std::move(call.respond), options.dry_run));
-}
-
-void weight(Call call) {
-  Params params(call.request.params);
-  const std::string route = params.text("route");
-  const auto rule = static_cast<uint32_t>(params.number_or("rule", 0, ~0u));
-  const auto weights = params.numbers("weights", weight_max);
-  const ChangeOptions options = call.options(params);
-  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
-  Controller& controller = call.controller();
-  controller.change(weight_change(controller.content(), controller.config(), route, rule, weights),
-                    options, answer_with(std::move(call.respond), options.dry_run));
-}
-
-void switch_to(Call call) {
-  Params params(call.request.params);
-  const std::string route = params.text("route"), pool = params.text("to");
-  const ChangeOptions options = call.options(params);
-  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
-  Controller& controller = call.controller();
-  controller.change(switch_change(controller.content(), controller.config(), route, pool), options,
-                    answer_with(std::move(call.respond), options.dry_run));
-}
-
-void drain(Call call) {
-  Params params(call.request.params);
-  const std::string target = params.text("target");
-  const bool undo = params.flag("undo");
-  const ChangeOptions options = call.options(params);
-  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
-  Controller& controller = call.controller();
-  controller.change(drain_change(controller.content(), controller.config(), target, undo), options,
-                    answer_with(std::move(call.respond), options.dry_run));
-}
-
-void rollback(Call call) {
-  Params params(call.request.params);
-  const auto generation = params.maybe_number("generation");
-  const ChangeOptions options = call.options(params);
-  if (auto error = params.finish()) return call.respond(std::unexpected(*error));
-  call.controller().rollback(generation, options,
-                             answer_with(std::move(call.respond), options.dry_run));
-}
-
 void confirm(Call call) {
   Params params(call.request.params);
   const auto generation = params.maybe_number("generation");
   const std::string reason = params.reason();
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
-  auto confirmed = call.controller().confirm(generation, call.author, reason);
+  Controller& controller = call.controller();
+  const AccessAnswer access =
+      controller.governor().may(controller.config(), call.author, "confirm", {});
+  if (!access.allowed) {
+    return refuse_recorded(call, "confirm", reason,
+                           {Refusal::Kind::refused, access.why, {}, "role"});
+  }
+  auto confirmed = controller.confirm(generation, call.author, reason);
   if (!confirmed) return call.respond(change_answer(std::unexpected(confirmed.error()), false));
   call.respond(std::move(*confirmed));
 }
@@ -149,12 +59,15 @@ void diff(Call call) {
   // A dry run that says no more than the differences.
   ChangeOptions options;
   options.dry_run = true;
-  call.controller().change(
-      apply_change(text, file), options,
-      [respond = call.respond](std::expected<ChangeResult, Refusal> result) {
-        if (!result) return respond(change_answer(result, true));
-        respond(Json{{"changes", result->changes}, {"restart_required", result->restart_required}});
-      });
+  options.author.internal = true;  // everybody may look
+  options.takeover.all = true;
+  call.controller().change(apply_change(text, file), options,
+                           [respond = call.respond](std::expected<ChangeResult, Refusal> result) {
+                             if (!result) return respond(change_answer(result, true));
+                             respond(Json{{"changes", result->changes},
+                                          {"restart_required", result->restart_required},
+                                          {"held", result->held}});
+                           });
 }
 
 void get(Call call) {
@@ -227,14 +140,10 @@ void explain_tuple(Call call) {
 
 const std::unordered_map<std::string, Method>& methods() {
   static const std::unordered_map<std::string, Method> table = {
-      {"conditions", conditions},  {"status", status},
-      {"health", health},          {"config.check", check},
-      {"config.apply", apply},     {"config.diff", diff},
-      {"config.get", get},         {"route.weight", weight},
-      {"rollback", rollback},      {"pool.drain", drain},
-      {"route.switch", switch_to}, {"history", history},
-      {"verify", verify},          {"explain", explain_tuple},
-      {"confirm", confirm},        {"flows", flows}};
+      {"status", status},         {"health", health},        {"config.check", check},
+      {"config.diff", diff},      {"config.get", get},       {"history", history},
+      {"verify", verify},         {"flows", flows},          {"confirm", confirm},
+      {"explain", explain_tuple}, {"conditions", conditions}};
   return table;
 }
 
@@ -242,7 +151,7 @@ const std::unordered_map<std::string, Method>& methods() {
 
 RpcHandler make_methods(const MethodContext& context) {
   return [context](const RpcRequest& request, const Author& author, Respond respond) {
-    for (const auto* table : {&methods(), &audit_methods()}) {
+    for (const auto* table : {&methods(), &change_methods(), &audit_methods(), &govern_methods()}) {
       if (const auto method = table->find(request.method); method != table->end()) {
         return method->second({context, request, author, std::move(respond)});
       }

@@ -88,6 +88,20 @@ std::map<std::string, uint32_t> Params::numbers(const char* key, uint32_t at_mos
   return numbers;
 }
 
+std::vector<std::string> Params::names(const char* key) {
+  std::vector<std::string> names;
+  const Json* value = find(key);
+  if (value == nullptr) return names;
+  for (const Json& name : value->is_array() ? *value : Json::array({nullptr})) {
+    if (name.is_string()) {
+      names.push_back(name.get<std::string>());
+    } else {
+      wrong(key, "must be an array of strings");
+    }
+  }
+  return names;
+}
+
 std::string Params::reason() {
   std::string reason = text_or("reason", "");
   if (reason.size() > reason_bytes_max) {
@@ -105,6 +119,7 @@ ChangeOptions Params::change_options(const Author& author) {
   options.drain_ms = number_or("drain_ms", options.drain_ms, drain_ms_max);
   options.expect_generation = maybe_number("expect_generation");
   options.dry_run = flag("dry_run");
+  options.break_glass = flag("break_glass");
   options.confirm_within_ms = maybe_number("confirm_within_ms");
   if (options.confirm_within_ms && (*options.confirm_within_ms < confirm_within_ms_min ||
                                     *options.confirm_within_ms > confirm_within_ms_max)) {

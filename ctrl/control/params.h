@@ -26,7 +26,10 @@ class Params {
   bool flag(const char* key);
   /// A required object of names to integers 0..at_most.
   std::map<std::string, uint32_t> numbers(const char* key, uint32_t at_most);
-  /// reason, wait_ms, existing, drain_ms, expect_generation, dry_run, confirm_within_ms.
+  /// An array of strings; empty when it is missing.
+  std::vector<std::string> names(const char* key);
+  /// reason, break_glass, wait_ms, existing, drain_ms, expect_generation, dry_run,
+  /// confirm_within_ms.
   ChangeOptions change_options(const Author& author);
   /// Why, of at most reason_bytes_max bytes.
   std::string reason();

@@ -293,7 +293,12 @@ TEST_F(ControllerTest, ApplyReplacesTheFileAndItsOverlay) {
   std::string text = orders_toml;
   text.replace(text.find("weight = 100"), 12, "weight = 300");
   text.replace(text.find("worker_cores = [1, 1]"), 21, "worker_cores = [1, 2]");
-  const auto result = life_.make(apply_change(text, "new.toml"));
+  const auto refused = life_.make(apply_change(text, "new.toml"));
+  ASSERT_FALSE(refused) << "somebody holds these weights";
+  EXPECT_EQ(refused.error().why, "held");
+  ChangeOptions options;
+  options.takeover.names = {"orders"};
+  const auto result = life_.make(apply_change(text, "new.toml"), options);
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(result->restart_required, std::vector<std::string>{"node"});
   EXPECT_EQ(controller().content().overlay, Overlay{});

@@ -29,7 +29,7 @@ class MethodsTest : public testing::Test {
   RpcResult ask(const std::string& method, const Json& params = Json::object()) {
     std::optional<RpcResult> answer;
     handler_({.id = 1, .notification = false, .method = method, .params = params},
-             {.user = "alice", .uid = 1000, .pid = 1},
+             {.user = "alice", .uid = 0, .pid = 1},
              [&](RpcResult result) { answer = std::move(result); });
     for (int i = 0; i < 10'000 && !answer; i++) life_.loop.advance(1ms);
     if (!answer) ADD_FAILURE() << method << " was not answered";
@@ -85,7 +85,7 @@ TEST_F(MethodsTest, SwitchAnswersWithItsProof) {
   ASSERT_EQ(history.size(), 2u);
   EXPECT_EQ(history[0]["generation"], 2);
   EXPECT_EQ(history[0]["author"], "alice");
-  EXPECT_EQ(history[0]["uid"], 1000);
+  EXPECT_EQ(history[0]["uid"], 0);
   EXPECT_EQ(history[0]["verb"], "switch");
   EXPECT_EQ(history[0]["reason"], "release 2");
   EXPECT_EQ(history[0]["verdict"], "proved");
