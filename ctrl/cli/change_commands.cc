@@ -30,6 +30,8 @@ bool parse_weights(const std::vector<std::string>& arguments, json& weights) {
 void add_apply(CLI::App& app, const Global& global, Action& action) {
   struct Options : ChangeOptions {
     std::string file;
+    std::vector<std::string> take_over;
+    bool keep_held = false;
   };
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("apply", "Serve the pools, listeners and routes of a file");
@@ -37,13 +39,21 @@ void add_apply(CLI::App& app, const Global& global, Action& action) {
   options->add_to(*command);
   command->footer(
       "All or nothing: a file with a mistake changes nothing, and every mistake is named.\n"
-      "Weights and drains set by hand give way to the file.");
+      "Weights and drains that somebody set by hand are theirs: a file that says something else "
+      "is\n"
+      "refused, unless they are taken over by name or kept. `sluice diff` shows them.");
+  command->add_option("--take-over", options->take_over,
+                      "Routes and pools whose held weights and drains give way to the file");
+  command->add_flag("--keep-held", options->keep_held,
+                    "Leave held weights and drains as they are, apply the rest");
   command->callback([&global, &action, options] {
     action = [&global, options] {
       std::string text;
       if (!read_file(options->file, text)) return int{exit_refused};
-      return run_change(global, "config.apply", {{"text", text}, {"file", options->file}},
-                        *options);
+      json params = {{"text", text}, {"file", options->file}};
+      if (!options->take_over.empty()) params["take_over"] = options->take_over;
+      if (options->keep_held) params["keep_held"] = true;
+      return run_change(global, "config.apply", params, *options);
     };
   });
 }

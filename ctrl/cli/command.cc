@@ -28,6 +28,8 @@ std::string existing_problem(std::string& text) {
 }
 
 int exit_code_of(const json& result) {
+  const bool asked = !result.value("dry_run", false);
+  if (asked && result.contains("waits") && result["waits"].is_object()) return exit_waits;
   const auto proof = result.find("proof");
   if (proof == result.end() || !proof->is_object()) return exit_done;
   return proof->value("verdict", "") == "proved" ? exit_done : exit_not_proved;
@@ -78,6 +80,9 @@ void ChangeOptions::add_to(CLI::App& command) {
       .add_option("--confirm-within", confirm_within,
                   "Roll back by itself unless `sluice confirm` comes in time, such as 10m")
       ->check(CLI::Validator(duration_problem, "DURATION"));
+  command.add_flag("--break-glass", break_glass,
+                   "Emergency: without approval, in a freeze, against policies. Needs --reason; "
+                   "everybody will see it");
   command.add_flag("--dry-run", dry_run, "Say what would change, change nothing");
 }
 
@@ -92,6 +97,7 @@ json ChangeOptions::params() const {
   if (!reason.empty()) params["reason"] = reason;
   if (expect_generation != 0) params["expect_generation"] = expect_generation;
   if (dry_run) params["dry_run"] = true;
+  if (break_glass) params["break_glass"] = true;
   if (!confirm_within.empty()) params["confirm_within_ms"] = duration_of(confirm_within).count();
   return params;
 }
@@ -104,6 +110,16 @@ int run_call(const Global& global, const std::string& method, const json& params
   if (!result) return print_refusal(global, result.error());
   fmt::print("{}", global.as_json ? result->dump(2) + "\n" : view(*result));
   return exit_code_of(*result);
+}
+
+int run_question(const Global& global, const std::string& method, const json& params,
+                 std::string (*view)(const json&), const char* yes) {
+  auto client = Client::connect(global.socket);
+  if (!client) return print_refusal(global, {code_failed, client.error().message, {}});
+  const auto result = client->call(method, params, answer_slack);
+  if (!result) return print_refusal(global, result.error());
+  fmt::print("{}", global.as_json ? result->dump(2) + "\n" : view(*result));
+  return result->value(yes, false) ? exit_done : exit_refused;
 }
 
 int run_change(const Global& global, const std::string& method, json params,

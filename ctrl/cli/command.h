@@ -15,7 +15,13 @@ namespace sluice::cli {
 
 using nlohmann::json;
 
-enum ExitCode : int { exit_done = 0, exit_refused = 1, exit_usage = 2, exit_not_proved = 3 };
+enum ExitCode : int {
+  exit_done = 0,
+  exit_refused = 1,
+  exit_usage = 2,
+  exit_not_proved = 3,
+  exit_waits = 4,  // for the approval of a second person
+};
 
 /// Options in front of the command.
 struct Global {
@@ -30,6 +36,7 @@ struct ChangeOptions {
   std::string existing = "keep";
   uint64_t expect_generation = 0;
   bool dry_run = false;
+  bool break_glass = false;
   std::string confirm_within;  // empty: it need not be confirmed
 
   void add_to(CLI::App& command);
@@ -46,6 +53,10 @@ int run_call(const Global& global, const std::string& method, const json& params
 /// run_call for a change: the exit code follows the proof's verdict.
 int run_change(const Global& global, const std::string& method, json params,
                const ChangeOptions& options);
+
+/// run_call for a question: the exit code is 1 unless the answer's `yes` is true.
+int run_question(const Global& global, const std::string& method, const json& params,
+                 std::string (*view)(const json&), const char* yes);
 
 /// Prints a refusal as run_call does; the exit code.
 int print_refusal(const Global& global, const CallError& error);
@@ -65,6 +76,7 @@ using Action = std::function<int()>;
 void add_read_commands(CLI::App& app, const Global& global, Action& action);
 void add_change_commands(CLI::App& app, const Global& global, Action& action);
 void add_live_commands(CLI::App& app, const Global& global, Action& action);
+void add_govern_commands(CLI::App& app, const Global& global, Action& action);
 void add_audit_commands(CLI::App& app, const Global& global, Action& action);
 void add_completion_command(CLI::App& app, Action& action);
 

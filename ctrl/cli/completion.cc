@@ -50,6 +50,11 @@ _sluice() {
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
     --to|--pool|drain) COMPREPLY=($(compgen -W "$(_sluice_names pool)" -- "$current")); return ;;
     --route|switch|weight|verify) COMPREPLY=($(compgen -W "$(_sluice_names route)" -- "$current")); return ;;
+    --author) COMPREPLY=($(compgen -u -- "$current")); return ;;
+    approve|reject) COMPREPLY=($(compgen -W "$(sluice --json pending 2>/dev/null | sed -n 's/^ *"id": "\(.*\)",\{0,1\}$/\1/p')" -- "$current")); return ;;
+    --take-over|freeze) COMPREPLY=($(compgen -W "$(_sluice_names route)" -- "$current")); return ;;
+    can-i) COMPREPLY=($(compgen -W "apply weight switch rollback drain confirm approve reject freeze unfreeze break-glass" -- "$current")); return ;;
+    --state-dir) COMPREPLY=($(compgen -d -- "$current")); return ;;
     --existing) COMPREPLY=($(compgen -W "keep reset drain:30s" -- "$current")); return ;;
     --confirm-within) COMPREPLY=($(compgen -W "1m 5m 10m 1h" -- "$current")); return ;;
     apply|check|diff) COMPREPLY=($(compgen -f -- "$current")); return ;;

@@ -14,7 +14,7 @@ constexpr const char* about =
     "asked.";
 
 constexpr const char* footer =
-    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not proved.\n"
+    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not proved, 4 awaits approval.\n"
     "Every command explains itself: sluice COMMAND --help";
 
 /// Names the command whose help answers it: that of the subcommand, when one was given.
@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   add_read_commands(app, global, action);
   add_change_commands(app, global, action);
   add_live_commands(app, global, action);
+  add_govern_commands(app, global, action);
   add_audit_commands(app, global, action);
   add_completion_command(app, action);
   try {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "ctrl/cli/govern_view.h"
 #include "ctrl/cli/table.h"
 
 namespace sluice::cli {
@@ -235,8 +236,9 @@ std::string change_view(const json& result) {
   std::string out;
   const bool dry = result.value("dry_run", false);
   const auto& changes = list(result, "changes");
+  const bool made = !dry && !result.contains("waits");
   if (changes.empty()) out += dry ? "nothing would change\n" : "nothing changed\n";
-  for (const auto& change : changes) out += (dry ? "would: " : "") + text_of(change) + "\n";
+  for (const auto& change : changes) out += (made ? "" : "would: ") + text_of(change) + "\n";
   for (const auto& move : list(result, "moved")) {
     out += fmt::format("would move {} of 65,536 slots ({}) of route {} rule {}\n",
                        count(move, "slots_moved"), percent_text(move.value("share", 0.0)),
@@ -244,6 +246,12 @@ std::string change_view(const json& result) {
   }
   if (!list(result, "restart_required").empty()) {
     out += fmt::format("restart sluiced for: {}\n", joined(list(result, "restart_required")));
+  }
+  if (const auto held = result.find("held"); held != result.end() && held->is_array()) {
+    out += held_view(*held);
+  }
+  if (const auto waits = result.find("waits"); waits != result.end() && waits->is_object()) {
+    out += waits_view(*waits);
   }
   if (const auto proof = result.find("proof"); proof != result.end() && proof->is_object()) {
     out += proof_view(*proof);
