@@ -19,7 +19,8 @@ uint64_t remaining_ms(const Confirm& confirm, uint64_t unix_ms) {
 Json to_json(const Confirm& confirm) {
   return {{"generation", confirm.generation},  {"back_to", confirm.back_to},
           {"asked_ms", confirm.asked_unix_ms}, {"within_ms", confirm.within_ms},
-          {"existing", confirm.existing},      {"drain_ms", confirm.drain_ms}};
+          {"existing", confirm.existing},      {"drain_ms", confirm.drain_ms},
+          {"routes", confirm.routes}};
 }
 
 Confirm confirm_from_json(const Json& json) {
@@ -31,7 +32,9 @@ Confirm confirm_from_json(const Json& json) {
           .asked_unix_ms = json.at("asked_ms").get<uint64_t>(),
           .within_ms = json.at("within_ms").get<uint64_t>(),
           .existing = *word,
-          .drain_ms = json.at("drain_ms").get<uint64_t>()};
+          .drain_ms = json.at("drain_ms").get<uint64_t>(),
+          // A record of before there were roles names none.
+          .routes = json.value("routes", std::set<std::string>{})};
 }
 
 uint64_t unix_ms_now() {

@@ -13,6 +13,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "ctrl/control/bounded_json.h"
@@ -30,6 +32,7 @@ struct Confirm {
   // What the rollback does to connections of pools that lose their traffic: as the change did.
   std::string_view existing = "keep";  // keep, drain, reset
   uint64_t drain_ms = 0;
+  std::set<std::string> routes = {};  // that it is about: who may confirm
 };
 
 /// What is left at wall time `unix_ms`, 0..within_ms.

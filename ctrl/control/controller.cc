@@ -141,7 +141,7 @@ void Controller::make(const Change& change, Candidate candidate, const ChangeOpt
   const std::string asked_at = wall_time_now();
   const uint64_t number = candidate.snapshot->generation;
   std::optional<Confirm> confirm;
-  if (options.confirm_within_ms) confirm = new_confirm(options, number);
+  if (options.confirm_within_ms) confirm = new_confirm(options, number, details);
   if (auto committed = commit(change, candidate, options, confirm, details); !committed) {
     log_error("control", "a change was refused", {{"error", committed.error().message}});
     return done(

@@ -90,6 +90,7 @@ class Controller {
   /// Keeps the change that awaits confirmation; with a number only if it is that one.
   std::expected<Json, Refusal> confirm(std::optional<uint64_t> generation, const Author& author,
                                        const std::string& reason);
+  const std::optional<Confirm>& awaiting() const { return pending_; }
   /// What awaits confirmation, for people; null when nothing does.
   Json pending_json() const;
   const ConfirmCounts& confirms() const { return confirms_; }
@@ -142,7 +143,8 @@ class Controller {
   // Confirmation (controller_confirm.cc).
   std::optional<Refusal> conflict_with_confirm(const Change& change,
                                                const ChangeOptions& options) const;
-  Confirm new_confirm(const ChangeOptions& options, uint64_t number) const;
+  Confirm new_confirm(const ChangeOptions& options, uint64_t number,
+                      const AuditDetails& details) const;
   void await_confirm(const Confirm& confirm, uint64_t left_ms);
   void arm_confirm(std::chrono::nanoseconds delay);
   void take_back_unconfirmed();

@@ -49,13 +49,15 @@ std::optional<Refusal> Controller::conflict_with_confirm(const Change& change,
       .error();
 }
 
-Confirm Controller::new_confirm(const ChangeOptions& options, uint64_t number) const {
+Confirm Controller::new_confirm(const ChangeOptions& options, uint64_t number,
+                                const AuditDetails& details) const {
   return {.generation = number,
           .back_to = generation(),
           .asked_unix_ms = around_.unix_ms(),
           .within_ms = *options.confirm_within_ms,
           .existing = to_string(options.existing),
-          .drain_ms = options.drain_ms};
+          .drain_ms = options.drain_ms,
+          .routes = {details.routes.begin(), details.routes.end()}};
 }
 
 void Controller::await_confirm(const Confirm& confirm, uint64_t left_ms) {
@@ -139,7 +141,7 @@ std::expected<Json, Refusal> Controller::confirm(std::optional<uint64_t> generat
                                    {}});
   }
   const uint64_t left_ms = confirm_left_ms();
-  auto recorded = around_.audit.event("confirm", author, "",
+  auto recorded = around_.audit.event("confirm", author, governor_->roles_of(config_, author),
                                       {{"verb", "confirm"},
                                        {"generation", pending_->generation},
                                        {"reason", reason},

@@ -22,8 +22,10 @@ void confirm(Call call) {
   const std::string reason = params.reason();
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
   Controller& controller = call.controller();
+  Touched touched;
+  if (controller.awaiting()) touched.routes = controller.awaiting()->routes;
   const AccessAnswer access =
-      controller.governor().may(controller.config(), call.author, "confirm", {});
+      controller.governor().may(controller.config(), call.author, "confirm", touched);
   if (!access.allowed) {
     return refuse_recorded(call, "confirm", reason,
                            {Refusal::Kind::refused, access.why, {}, "role"});

@@ -15,7 +15,7 @@ constexpr uint64_t start_unix_ms = 1'900'000'000'000;
 
 ChangeOptions within(uint64_t ms) {
   ChangeOptions options;
-  options.author = {.user = "alice", .uid = 1000, .pid = 1};
+  options.author = {.user = "alice", .uid = 0, .pid = 1};
   options.confirm_within_ms = ms;
   return options;
 }

@@ -44,7 +44,7 @@ TEST_F(ControllerTest, FirstStartCommitsTheFileAsGenerationOne) {
 TEST_F(ControllerTest, SwitchMovesAllAndProves) {
   const auto old = life_.connect(50);
   ChangeOptions options;
-  options.author = {.user = "alice", .uid = 1000, .pid = 1};
+  options.author = {.user = "alice", .uid = 0, .pid = 1};
   options.reason = "go";
   const auto result = life_.switch_to("orders-v2", options);
   ASSERT_TRUE(result) << result.error().message;

@@ -21,6 +21,11 @@ kind = "operator"
 users = ["alice", "erin"]
 routes = ["orders"]
 [[role]]
+name = "others"
+kind = "operator"
+users = ["frank"]
+routes = ["pay*"]
+[[role]]
 name = "board"
 kind = "approver"
 users = ["bob", "alice"]
@@ -42,6 +47,7 @@ std::string governed(bool approval = true) {
 const Author alice{.user = "alice", .uid = 2001, .pid = 1};
 const Author bob{.user = "bob", .uid = 2002, .pid = 1};
 const Author erin{.user = "erin", .uid = 2003, .pid = 1};
+const Author frank{.user = "frank", .uid = 2004, .pid = 1};
 const Author root{.user = "root", .uid = 0, .pid = 1};
 
 class GovernTest : public testing::Test {
@@ -178,6 +184,19 @@ TEST_F(GovernTest, GovernmentItselfNeedsASecondPerson) {
   ASSERT_TRUE(alone);
   EXPECT_TRUE(alone->contains("waits")) << "or whoever edits roles could do without";
   EXPECT_FALSE(ask(alice, "config.apply", {{"text", text}}));
+}
+
+TEST_F(GovernTest, WhoMayChangeTheRouteMayConfirm) {
+  begin(false);
+  ASSERT_TRUE(weight(alice, 20, {{"confirm_within_ms", 600'000}}).contains("proof"));
+  const RpcResult other = ask(frank, "confirm", Json::object());
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().message,
+            "user frank (others) may not confirm route orders: no role for it owns that route");
+  begin(false);
+  EXPECT_FALSE(ask(frank, "confirm", Json::object())) << "bound to the route over a restart";
+  EXPECT_TRUE(ask(erin, "confirm", Json::object()));
+  EXPECT_EQ(records("confirm").at(0)["who"]["role"], "ops");
 }
 
 TEST_F(GovernTest, CanISaysWhy) {
