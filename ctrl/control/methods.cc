@@ -84,7 +84,7 @@ void get(Call call) {
 void status(Call call) {
   Params params(call.request.params);
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
-  call.respond(status_view(call.controller(), call.context.identity));
+  call.respond(call.context.status->answer(call.controller(), call.context.identity));
 }
 
 void conditions(Call call) {

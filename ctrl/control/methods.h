@@ -3,21 +3,23 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "ctrl/control/controller.h"
 #include "ctrl/control/flow_lister.h"
 #include "ctrl/control/rpc.h"
-#include "ctrl/control/status_view.h"
+#include "ctrl/control/status_source.h"
 
 namespace sluice::ctrl {
 
-/// All of it outlives the handler.
+/// What is referred to outlives the handler.
 struct MethodContext {
   Controller& controller;
   FlowLister& flows;
   const Identity& identity;
+  std::shared_ptr<StatusSource> status = std::make_shared<StatusSource>();
 };
 
 /// The handler of the control socket.

@@ -44,7 +44,17 @@ std::expected<RpcRequest, BadRequest> parse_request(std::string_view line) {
   return request;
 }
 
+// No answer has binary values of its own.
+Json as_text(std::string_view json) { return Json::binary({json.begin(), json.end()}); }
+
 std::string answer_line(const Json& id, const RpcResult& result) {
+  if (result && result->is_binary()) {
+    const Json::binary_t& text = result->get_binary();
+    std::string line = R"({"id":)" + to_line(id) + R"(,"jsonrpc":"2.0","result":)";
+    line.reserve(line.size() + text.size() + 1);
+    line.append(text.begin(), text.end());
+    return line + "}";
+  }
   Json answer = {{"jsonrpc", "2.0"}, {"id", id}};
   if (result) {
     answer["result"] = *result;

@@ -51,6 +51,9 @@ struct BadRequest {
 
 std::expected<RpcRequest, BadRequest> parse_request(std::string_view line);
 
+/// A result that was serialised before: goes into the answer as it is.
+Json as_text(std::string_view json);
+
 /// The answer's line, without newline.
 std::string answer_line(const Json& id, const RpcResult& result);
 

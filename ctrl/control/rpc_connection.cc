@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "ctrl/control/peer.h"
+#include "ctrl/runtime/log.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -178,7 +179,7 @@ void RpcConnection::subscribe() {
 
 void RpcConnection::on_event(const EventLine& line) {
   if (output_bytes_ + line->size() > shared_->limits.output_bytes_max) {
-    lost_events_++;
+    if (lost_events_++ == 0) tell_log("a client that watches reads too slowly and loses events");
     return;
   }
   queue(line);
@@ -230,13 +231,24 @@ void RpcConnection::tell_lost() {
   output_.push_back(std::move(line));
 }
 
+void RpcConnection::tell_log(std::string_view what) const {
+  log_warn("control", what,
+           {{"user", author_.user},
+            {"pid", author_.pid},
+            {"watches", subscription_ != 0},
+            {"waiting_bytes", output_bytes_}});
+}
+
 void RpcConnection::watch_stall() {
   if (stalling_ != 0) return;
   stalling_ = shared_->loop.after(shared_->limits.stall_max,
                                   [self = shared_from_this(), then = progress_](int) {
                                     self->stalling_ = 0;
                                     if (self->output_.empty()) return;
-                                    if (self->progress_ == then) return self->close();
+                                    if (self->progress_ == then) {
+                                      self->tell_log("a client that reads nothing is cut");
+                                      return self->close();
+                                    }
                                     self->watch_stall();
                                   });
 }

@@ -63,6 +63,7 @@ class RpcConnection : public std::enable_shared_from_this<RpcConnection> {
   void flush();
   void tell_lost();
   void watch_stall();
+  void tell_log(std::string_view what) const;
   void account_input();
 
   std::shared_ptr<RpcShared> shared_;

@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
+#include <unordered_map>
 
 #include "ctrl/compile/pool_status.h"
 #include "ctrl/control/config_lookup.h"
-#include "ctrl/control/proof_plan.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -80,20 +81,21 @@ Json ports_json(const Controller& controller, const Identity& identity) {
 }
 
 Json listeners_json(const Controller& controller) {
+  std::unordered_map<std::string_view, Json> routes_of;
+  for (const RouteConfig& route : controller.config().routes) {
+    for (const std::string& listener : route.listeners) {
+      routes_of.try_emplace(listener, Json::array()).first->second.push_back(route.name);
+    }
+  }
   Json listeners = Json::array();
   for (const ListenerConfig& listener : controller.config().listeners) {
-    Json routes = Json::array();
-    for (const RouteConfig& route : controller.config().routes) {
-      if (std::ranges::find(route.listeners, listener.name) != route.listeners.end()) {
-        routes.push_back(route.name);
-      }
-    }
+    const auto routes = routes_of.find(listener.name);
     listeners.push_back({{"name", listener.name},
                          {"protocol", protocol_name(listener.protocol)},
                          {"address", to_string(listener.address)},
                          {"port", port_json(listener)},
                          {"mode", "nat"},
-                         {"routes", std::move(routes)}});
+                         {"routes", routes == routes_of.end() ? Json::array() : routes->second}});
   }
   return listeners;
 }
@@ -116,19 +118,22 @@ Json ref_json(const Controller& controller, const PoolIndex& index, const PoolRe
           {"last_decision_ago_ms", ago_ms(controller.now_ns(), totals.last_decision_ns)}};
 }
 
-Json routes_json(const Controller& controller) {
+Json routes_json(const Controller& controller, SlotCounts& slot_counts) {
   Json routes = Json::array();
   const PoolIndex index(controller.config());
   controller.conditions().refresh();
+  std::unordered_map<std::string_view, const model::Route*> all_published;
+  for (const model::Route& route : controller.snapshot().routes) {
+    all_published.emplace(route.name, &route);
+  }
   for (size_t i = 0; i < controller.config().routes.size(); i++) {
     const RouteConfig& route = controller.config().routes[i];
-    const auto published =
-        std::ranges::find(controller.snapshot().routes, route.name, &model::Route::name);
+    const auto published = all_published.find(route.name);
     Json rules = Json::array();
     for (uint32_t r = 0; r < route.rules.size(); r++) {
       std::vector<uint32_t> slots;
-      if (published != controller.snapshot().routes.end() && r < published->rules.size()) {
-        slots = count_slots(published->rules[r]);
+      if (published != all_published.end() && r < published->second->rules.size()) {
+        slots = slot_counts.of(published->second->rules[r]);
       }
       Json sources = Json::array(), pools = Json::array();
       for (const Prefix& source : route.rules[r].sources) sources.push_back(to_string(source));
@@ -241,7 +246,7 @@ Json conditions_view(const Controller& controller, const std::string& route) {
 
 std::string protocol_name(uint8_t protocol) { return protocol == protocol_udp ? "udp" : "tcp"; }
 
-Json status_view(const Controller& controller, const Identity& identity) {
+Json status_view(const Controller& controller, const Identity& identity, SlotCounts& slots) {
   return {{"name", controller.config().node.name},
           {"version", identity.version},
           {"pid", ::getpid()},
@@ -253,7 +258,7 @@ Json status_view(const Controller& controller, const Identity& identity) {
           {"workers", workers_json(controller)},
           {"ports", ports_json(controller, identity)},
           {"listeners", listeners_json(controller)},
-          {"routes", routes_json(controller)},
+          {"routes", routes_json(controller, slots)},
           {"pools", pools_json(controller)},
           {"verdicts", verdicts_json(controller.engine())}};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ctrl/control/controller.h"
+#include "ctrl/control/route_facts.h"
 #include "nic/port_set.h"
 
 namespace sluice::ctrl {
@@ -20,7 +21,12 @@ struct Identity {
   std::function<nic::DeviceStats(uint8_t port)> device_stats;
 };
 
-Json status_view(const Controller& controller, const Identity& identity);
+/// `slots` knows tables that were counted before.
+Json status_view(const Controller& controller, const Identity& identity, SlotCounts& slots);
+inline Json status_view(const Controller& controller, const Identity& identity) {
+  SlotCounts slots;
+  return status_view(controller, identity, slots);
+}
 
 /// The answer of `conditions`: of one route, or (empty) of all.
 Json conditions_view(const Controller& controller, const std::string& route);

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "ctrl/control/peer.h"
+#include "ctrl/runtime/log.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -80,12 +81,14 @@ std::string request(int id, const std::string& method, const Json& params = Json
 class RpcServerTest : public testing::Test {
  protected:
   void SetUp() override {
+    set_log_observer([this](LogLevel, std::string_view line) { log_ += line; });
     char name[] = "/tmp/sluice-rpc-test-XXXXXX";
     directory_ = ::mkdtemp(name);
     path_ = directory_ + "/run/control.sock";
   }
   void TearDown() override {
     stop();
+    set_log_observer({});
     std::filesystem::remove_all(directory_);
   }
 
@@ -131,6 +134,8 @@ class RpcServerTest : public testing::Test {
     }
     respond(std::unexpected(RpcError{rpc_no_method, "there is no method", nullptr}));
   }
+  /// The log is the loop thread's: ask after stop().
+  bool logged(std::string_view what) const { return log_.find(what) != std::string::npos; }
   void emit(unsigned count, size_t bytes) {
     loop_->post([this, count, bytes] {
       for (unsigned i = 0; i < count; i++) {
@@ -139,7 +144,7 @@ class RpcServerTest : public testing::Test {
     });
   }
 
-  std::string directory_, path_;
+  std::string directory_, path_, log_;
   EventHub events_;
   std::vector<Respond> held_;
   std::unique_ptr<EventLoop> loop_;
@@ -333,6 +338,8 @@ TEST_F(RpcServerTest, SlowWatcherLosesEventsAndIsTold) {
   }
   EXPECT_GT(lost, 0u);
   EXPECT_EQ(seen + lost, 500u) << "every event is seen or counted";
+  stop();
+  EXPECT_TRUE(logged("reads too slowly and loses events"));
 }
 
 TEST_F(RpcServerTest, ReaderThatTakesNothingIsCut) {
@@ -346,6 +353,80 @@ TEST_F(RpcServerTest, ReaderThatTakesNothingIsCut) {
   std::this_thread::sleep_for(1500ms);
   EXPECT_EQ(other.call("echo", {{"n", 1}})["result"]["n"], 1);
   EXPECT_FALSE(stuck.send(request(1, "echo"))) << "the server has closed";
+  stop();
+  EXPECT_TRUE(logged("a client that reads nothing is cut"));
+}
+
+TEST_F(RpcServerTest, HalfALineWaitsForItsOtherHalf) {
+  serve();
+  Client slow(path_), other(path_);
+  const std::string line = request(1, "echo", {{"n", 1}});
+  ASSERT_TRUE(slow.send(line.substr(0, 20)));
+  for (int i = 0; i < 20; i++) ASSERT_EQ(other.call("echo", {{"n", i}})["result"]["n"], i);
+  ASSERT_TRUE(slow.send(line.substr(20)));
+  EXPECT_EQ(slow.answer()["result"]["n"], 1);
+}
+
+TEST_F(RpcServerTest, AThousandClientsAskAtOnce) {
+  serve();
+  std::vector<Client> clients;
+  for (int i = 0; i < 1000; i++) {
+    clients.emplace_back(path_);
+    ASSERT_TRUE(clients.back().connected) << i;
+  }
+  for (int i = 0; i < 1000; i++) {
+    ASSERT_TRUE(clients[size_t(i)].send(request(i, "echo", {{"n", i}})));
+  }
+  for (int i = 999; i >= 0; i--) ASSERT_EQ(clients[size_t(i)].answer()["result"]["n"], i);
+}
+
+TEST_F(RpcServerTest, ARequestMayHave8MiBAndNotAByteMore) {
+  serve();
+  Client client(path_);
+  std::string largest = request(1, "none", {{"filler", ""}});
+  largest.pop_back();  // the newline is not part of it
+  largest.insert(largest.find("\"\"") + 1, json_bytes_max - largest.size(), 'x');
+  std::string larger = largest;
+  larger.insert(larger.find("xxx"), 1, 'x');
+  ASSERT_EQ(largest.size(), json_bytes_max);
+  std::jthread writer([&] { client.send(largest + "\n" + larger + "\n" + request(3, "echo")); });
+  EXPECT_EQ(client.answer()["error"]["code"], rpc_no_method);
+  EXPECT_EQ(client.answer()["error"]["message"], "request is longer than 8388608 bytes");
+  EXPECT_EQ(client.answer()["id"], 3);
+}
+
+TEST_F(RpcServerTest, TextThatIsNoUnicodeIsRefused) {
+  serve();
+  Client client(path_);
+  const std::string begin = R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"text":")";
+  for (const char* wrong : {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82",
+                            R"(\ud800)", R"(\udc00\ud800)", "\x01"}) {
+    client.send(begin + wrong + "\"}}\n");
+    const Json answer = client.answer();
+    EXPECT_EQ(answer["error"]["message"], "request is not valid JSON") << wrong;
+  }
+  client.send(begin + R"(\ud83d\ude00 €"}})" + "\n");
+  EXPECT_EQ(client.answer()["result"]["text"], "\xf0\x9f\x98\x80 €");
+}
+
+TEST_F(RpcServerTest, NestingIsBounded) {
+  serve();
+  Client client(path_);
+  const auto nested = [](size_t depth, std::string_view open, std::string_view close) {
+    std::string text = R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"n":)";
+    for (size_t i = 2; i < depth; i++) text += open;
+    text += "1";
+    for (size_t i = 2; i < depth; i++) text += close;
+    return text + "}}\n";
+  };
+  for (const auto& [open, close] : {std::pair{"[", "]"}, std::pair{R"({"a":)", "}"}}) {
+    client.send(nested(64, open, close));
+    EXPECT_TRUE(client.answer().contains("result"));
+    for (const size_t depth : {65u, 10'000u, 1'000'000u}) {
+      client.send(nested(depth, open, close));
+      EXPECT_EQ(client.answer()["error"]["message"], "request is nested deeper than 64 levels");
+    }
+  }
 }
 
 TEST_F(RpcServerTest, ReaderOfBigAnswersMakesOnlyItselfWait) {
