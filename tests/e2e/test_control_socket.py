@@ -7,11 +7,13 @@ import os
 import random
 import socket
 import stat
+import subprocess
 import time
 
 import pytest
 from sluicelab.control import Control, ControlError
 from sluicelab.daemon import Sluiced
+from sluicelab.shell import binary
 from traffic import V4, in_client
 
 SEED = 7
@@ -173,6 +175,35 @@ def test_watch_tells_every_watcher(sluiced: Sluiced) -> None:
         for watcher in watchers:
             watcher.close()
         sluiced.call("route.switch", route="web", to="web-v1")
+
+
+def test_many_watch_and_ask_at_once(sluiced: Sluiced) -> None:
+    """200 watchers get every event while 2,000 requests are answered, beside watchers that never
+    read (what becomes of those after 30 s: tests/ctrl/control/rpc_server_test.cc)."""
+    before_kb = resident_kb(sluiced)
+    load = subprocess.Popen(
+        [binary("tests/e2e/tools/control_load"), "--socket", str(sluiced.lab.socket_path),
+         "--watchers", "200", "--stuck", "20", "--rate", "1000",
+         "--methods", "status,config.get:pool,health"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert load.stdout.readline() == "ready\n"
+        begin, changes = time.monotonic(), 0
+        while changes < 40 or time.monotonic() - begin < 2.2:
+            changes += 1
+            proof = sluiced.call("route.weight", route="dns", weights={"dns-v2": changes})["proof"]
+            assert proof["verdict"] == "proved"
+        load.terminate()
+        report = json.loads(load.communicate(timeout=120)[0])
+    finally:
+        load.kill()
+        load.wait()
+    assert report["answered"] == report["asked"] >= 2000 and report["errors"] == 0
+    assert len(report["events"]) == 200
+    for events in report["events"]:
+        assert {events.get(kind) for kind in ("generation", "acknowledged", "proof")} == {changes}
+        assert "lost" not in events
+    assert resident_kb(sluiced) - before_kb < 64 << 10
+    assert_well(sluiced)
 
 
 def test_expected_generation_keeps_two_operators_apart(sluiced: Sluiced) -> None:
