@@ -76,6 +76,10 @@ BUDGETS = (
     Budget("swaps under load: packets lost", AT_MOST, 0, _worst(what="swap", unit="packets lost")),
     Budget("swaps under load: connections broken", AT_MOST, 0, _worst(what="swap", unit="connections broken")),
     Budget("swaps under load: mixed reads", AT_MOST, 0, _worst(what="swap", unit="mixed reads")),
+    Budget("2,000 control requests/s, 200 watchers: answered a second", AT_LEAST, 1950,
+           _only(what="control socket", unit="requests/s")),
+    Budget("2,000 control requests/s, 200 watchers: worker's cost beside a quiet socket", AT_MOST, 1.05,
+           _only(what="worker's cost beside a quiet socket")),
     *(Budget(f"compiling {size}: {mode}", AT_MOST, limit, _only(what="compile", mode=mode, variant=size))
       for size in ("1000 listeners, 100 pools x 100", "1000 listeners, 655 pools x 100")
       for mode, limit in (("all tables new", 200), ("one weight", 5))),

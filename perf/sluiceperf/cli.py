@@ -13,13 +13,13 @@ from pathlib import Path
 from sluicelab.shell import LabError, REPOSITORY, exit_on_signals, need_root
 
 from . import (
-    connections, cost, latency, machine, rate, report, stages, swaps, veth, workers)
+    connections, control, cost, latency, machine, rate, report, stages, swaps, veth, workers)
 from .rows import Row, table
 
 OUT = REPOSITORY / "perf" / "out"
 SCENARIOS = {"cost": cost.run, "veth": veth.run, "workers": workers.run, "rate": rate.run,
              "latency": latency.run, "connections": connections.run, "swaps": swaps.run,
-             "stages": stages.run}
+             "control": control.run, "stages": stages.run}
 PEERS = ("testpmd", "ovs", "nftables", "haproxy")
 
 

@@ -28,9 +28,11 @@ WAIT_MS = 5000
 DISK = "/var/tmp"  # where fsync means a disk: not below /run
 
 
-def config(folder: Path, state: Path, listeners: int, pools: int, backends: int) -> str:
-    """Two null ports without traffic (of different sizes: a device can be used once); every backend is behind one gateway."""
-    port = '[[port]]\nname = "{0}"\ndevice = "null,no-rx=1,size={2}"\naddresses = ["{1}/24"]\n'
+def config(folder: Path, state: Path, listeners: int, pools: int, backends: int, forwards: bool = False) -> str:
+    """Two null ports (of different sizes: a device can be used once); every backend is behind one gateway. Without
+    traffic, or for what perf/flow_source.h makes."""
+    protocol, device = ("udp", "null") if forwards else ("tcp", "null,no-rx=1")
+    port = '[[port]]\nname = "{0}"\ndevice = "%s,size={2}"\naddresses = ["{1}/24"]\n' % device
     parts = [f'[node]\nworker_cores = [1]\nmemory_mb = {MEMORY_MB}\nmax_flows = 4096\n',
              f'[control]\nsocket = "{folder}/control.sock"\nstate_dir = "{state}"\n',
              port.format("front", "10.0.0.2", 64), port.format("back", "10.0.1.2", 65)]
@@ -41,7 +43,7 @@ def config(folder: Path, state: Path, listeners: int, pools: int, backends: int)
                      f"backends = [{members}]\n")
     for number in range(listeners):
         first, second = number % pools, (number + 1) % pools
-        parts.append(f'[[listener]]\nname = "listener-{number}"\nprotocol = "tcp"\naddress = "10.0.0.100"\n'
+        parts.append(f'[[listener]]\nname = "listener-{number}"\nprotocol = "{protocol}"\naddress = "10.0.0.100"\n'
                      f'port = {1000 + number}\n[[route]]\nname = "route-{number}"\n'
                      f'listeners = ["listener-{number}"]\n[[route.rule]]\nbackends = ['
                      f'{{ pool = "pool-{first}", weight = 95 }}, {{ pool = "pool-{second}", weight = 5 }}]\n')
@@ -49,8 +51,8 @@ def config(folder: Path, state: Path, listeners: int, pools: int, backends: int)
 
 
 @contextlib.contextmanager
-def sluiced(folder: Path, text: str) -> Iterator[Path]:
-    """A sluiced in a network namespace of its own; yields its socket."""
+def sluiced(folder: Path, text: str, environment: dict[str, str] | None = None) -> Iterator[Path]:
+    """A sluiced in a network namespace of its own, with these variables; yields its socket."""
     namespace = f"sluice-perf-{os.getpid()}"
     (folder / "sluiced.toml").write_text(text)
     log, socket = folder / "sluiced.log", folder / "control.sock"
@@ -59,8 +61,10 @@ def sluiced(folder: Path, text: str) -> Iterator[Path]:
         namespaces.create(namespace)
         stack.callback(namespaces.delete, namespace)
         with open(log, "w") as out:
-            process = machine.start(["ip", "netns", "exec", namespace, binary("ctrl/control/sluiced"),
-                                     "--config", str(folder / "sluiced.toml")], stdout=out, stderr=out)
+            variables = [f"{name}={value}" for name, value in (environment or {}).items()]
+            process = machine.start(["ip", "netns", "exec", namespace, "env", *variables,
+                                     binary("ctrl/control/sluiced"), "--config", str(folder / "sluiced.toml")],
+                                    stdout=out, stderr=out)
         stack.callback(_stop, process)
         deadline = time.monotonic() + START_SECONDS_MAX
         while not _is_ready(socket):

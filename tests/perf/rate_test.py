@@ -8,9 +8,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "scripts" / "lib")]
 
-from sluiceperf import latency, rate, report, search, workers  # noqa: E402
+from sluiceperf import control, latency, rate, report, search, workers  # noqa: E402
 
 WHERE = {"device": "null+source", "bytes": "64", "flows": 1000, "variant": "udp4"}
+
+
+class ControlTest(unittest.TestCase):
+    def test_cost_is_compared_within_pairs(self):
+        reports = [{"rate": 1990.0 + n, "p50_ms": 1.0, "p99_ms": 2.0} for n in range(3)]
+        rows = control.rows_of([(50, 0.01), (100, 0.01), (60, 0.01)], [(51, 0.3), (101, 0.25), (60, 0.2)], reports)
+        found = {(r.what, r.unit, r.mode.rpartition(", ")[2]): r.median for r in rows}
+        self.assertAlmostEqual(found["worker's cost beside a quiet socket", "ratio", "200 watchers"], 1.01)
+        self.assertAlmostEqual(found["control thread", "% of a core", "200 watchers"], 25)
+        self.assertEqual(found["control socket", "requests/s", "answered"], 1991)
+        self.assertEqual(found["control socket", "ns/packet", "quiet"], 60)
 
 
 class WorkersTest(unittest.TestCase):
