@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ctrl/health/http_response.h"
+#include "tests/fuzz/expand.h"
 
 namespace {
 
@@ -22,36 +23,22 @@ struct Outcome {
   }
 };
 
-/// Bytes from 0x80 on are whole words of the protocol, so that inputs come past its first line.
-std::string expand(const uint8_t* data, size_t bytes) {
-  static constexpr std::array<std::string_view, 16> words = {"HTTP/1.1 200 OK\r\n",
-                                                             "HTTP/1.0 503 \r\n",
-                                                             "HTTP/1.1 100 Go on\r\n",
-                                                             "\r\n",
-                                                             "Content-Length: ",
-                                                             "Transfer-Encoding: chunked\r\n",
-                                                             "5\r\n",
-                                                             "hello",
-                                                             "0\r\n",
-                                                             "a;x=y\r\n",
-                                                             "0123456789",
-                                                             "Server: x\r\n",
-                                                             "HTTP/1.1 204 \r\n",
-                                                             "HTTP/1.1 304 No\r\n",
-                                                             "18446744073709551615",
-                                                             "ffffffffffffffff\r\n"};
-  std::string text;
-  for (size_t i = 0; i < bytes; ++i) {
-    if (data[i] >= 0xf0) {
-      text += static_cast<char>(data[++i < bytes ? i : bytes - 1]);  // any byte as it is
-    } else if (data[i] >= 0x80) {
-      text += words[data[i] % words.size()];
-    } else {
-      text += static_cast<char>(data[i]);
-    }
-  }
-  return text;
-}
+constexpr std::array<std::string_view, 16> words = {"HTTP/1.1 200 OK\r\n",
+                                                    "HTTP/1.0 503 \r\n",
+                                                    "HTTP/1.1 100 Go on\r\n",
+                                                    "\r\n",
+                                                    "Content-Length: ",
+                                                    "Transfer-Encoding: chunked\r\n",
+                                                    "5\r\n",
+                                                    "hello",
+                                                    "0\r\n",
+                                                    "a;x=y\r\n",
+                                                    "0123456789",
+                                                    "Server: x\r\n",
+                                                    "HTTP/1.1 204 \r\n",
+                                                    "HTTP/1.1 304 No\r\n",
+                                                    "18446744073709551615",
+                                                    "ffffffffffffffff\r\n"};
 
 Outcome read(std::string_view text, size_t piece_bytes, bool head, uint64_t body_max) {
   HttpResponse response(head, body_max);
@@ -77,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t bytes) {
   const bool head = (data[0] & 1) != 0;
   const uint64_t body_max = data[0] >> 1;
   const size_t piece_bytes = 1 + data[1] % 16;
-  const std::string text = expand(data + 2, bytes - 2);
+  const std::string text = sluice::test::expand({data + 2, bytes - 2}, words);
   const Outcome whole = read(text, text.size() + 1, head, body_max);
   check(whole.same(read(text, piece_bytes, head, body_max)));
   check(whole.body.size() <= body_max);

@@ -105,9 +105,10 @@ def run_sanitized() -> Count:
 
 def run_fuzz(inputs: int) -> Count:
     """scripts/fuzz: each fuzzer counts as one test. The packet path sees strangers' bytes at line
-    rate and gets all `inputs`, every other parser a fifth."""
+    rate and gets all `inputs`; what is read less often, or takes longer, gets a part."""
     count = Count()
-    for fuzzer, share in (("pipeline_fuzz", 1), ("http_response_fuzz", 5)):
+    for fuzzer, share in (("pipeline_fuzz", 1), ("http_response_fuzz", 5), ("config_fuzz", 200),
+                          ("control_fuzz", 200)):
         code = _run([str(REPOSITORY / "scripts" / "fuzz"), "--inputs", str(inputs // share), fuzzer])
         count += Count(passed=1) if code == 0 else Count(failed=1, failures=[fuzzer])
     return count
