@@ -8,7 +8,6 @@
 
 #include "ctrl/control/line_buffer.h"
 #include "ctrl/control/methods.h"
-#include "ctrl/runtime/log.h"
 #include "tests/ctrl/control/lab.h"
 #include "tests/fuzz/expand.h"
 
@@ -82,10 +81,7 @@ std::vector<std::string> lines_of(std::string_view text, size_t piece_bytes) {
 
 class Server {
  public:
-  Server() {
-    check(life_.error.empty(), "the controller does not start");
-    [[maybe_unused]] const Status opened = open_log({.level = LogLevel::error, .file = {}});
-  }
+  Server() { check(life_.error.empty(), "the controller does not start"); }
 
   void ask(std::string_view line) {
     auto request = parse_request(line);

@@ -1,8 +1,8 @@
 // control_load: many clients of a control socket in one process. Some watch and count events, some
 // watch and never read, some ask at a steady rate: answers are timed from when their request was
 // due, so that one late answer makes those behind it late too. Prints "ready" when everybody
-// watches, then asks until --seconds are over (0: until SIGTERM), waits for what is still under
-// way, and prints one line of JSON.
+// watches, then asks until --seconds are over (0: until SIGTERM), with --count so often and no
+// more, waits for what is still under way, and prints one line of JSON.
 //   control_load --socket /run/sluice/control.sock --watchers 200 --stuck 5 --rate 2000 --seconds 5
 //   --methods status,config.get:pool    (config.get of kind pool)
 #include <sys/epoll.h>
@@ -92,7 +92,7 @@ class Client {
 
 struct Plan {
   std::string socket;
-  uint64_t watchers, stuck, askers, rate, seconds;
+  uint64_t watchers, stuck, askers, rate, seconds, count;
   std::vector<std::string> requests;
 };
 
@@ -156,6 +156,7 @@ class ControlLoad {
     while (!watching) client.read_lines([&](std::string_view) { watching = true; }, true);
   }
   bool asking() const {
+    if (plan_.count > 0 && asked_ < plan_.count) return true;
     if (stopped != 0) return false;
     return plan_.seconds == 0 || now_ns() < begin_ns_ + plan_.seconds * second_ns;
   }
@@ -168,7 +169,8 @@ class ControlLoad {
   uint64_t due_ns(uint64_t number) const { return begin_ns_ + number * second_ns / plan_.rate; }
   void ask() {
     const uint64_t now = now_ns();
-    while (plan_.rate > 0 && asking() && due_ns(asked_) <= now) {
+    while (plan_.rate > 0 && asking() && (plan_.count == 0 || asked_ < plan_.count) &&
+           due_ns(asked_) <= now) {
       Client& client = *askers_[asked_ % askers_.size()];
       client.due.push_back(due_ns(asked_));
       client.send_line(plan_.requests[asked_++ % plan_.requests.size()]);
@@ -215,6 +217,7 @@ Plan plan_from(const Arguments& arguments) {
             .askers = arguments.number("askers", "16"),
             .rate = arguments.number("rate", "0"),
             .seconds = arguments.number("seconds", "0"),
+            .count = arguments.number("count", "0"),
             .requests = {}};
   for (const std::string& method : arguments.list("methods", "status")) {
     const size_t colon = method.find(':');
