@@ -67,7 +67,8 @@ Status check_machine(const EalOptions& options) {
   }
   if (Status status = check_cpu(); !status) return status;
   if (Status status = check_cores(options.main_core, options.worker_cores); !status) return status;
-  return check_hugepages(options.memory_mb);
+  if (Status status = check_hugepages(options.memory_mb); !status) return status;
+  return check_capabilities(options.devices, effective_capabilities());
 }
 
 /// The EAL's directory for shared files: created even in memory, and then empty.

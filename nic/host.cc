@@ -1,6 +1,7 @@
 #include "nic/host.h"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -10,11 +11,30 @@
 #include <fstream>
 #include <sstream>
 
+#include "nic/device_spec.h"
+
 namespace sluice::nic {
 namespace {
 
 // The packet path's own instructions; the rest of x86-64-v3 comes with them on every CPU made.
 constexpr std::array<std::string_view, 3> needed_flags = {"avx2", "bmi2", "aes"};
+
+/// A right, and what gives it.
+struct Need {
+  uint64_t any_of = 0;
+  std::string_view name;
+};
+
+constexpr uint64_t bit(unsigned capability) { return uint64_t{1} << capability; }
+constexpr Need net_admin = {bit(CAP_NET_ADMIN), "CAP_NET_ADMIN"};
+constexpr Need net_raw = {bit(CAP_NET_RAW), "CAP_NET_RAW"};
+constexpr Need bpf = {bit(CAP_BPF) | bit(CAP_SYS_ADMIN), "CAP_BPF"};
+
+std::vector<Need> needs_of(DeviceKind kind) {
+  if (kind == DeviceKind::af_xdp) return {net_admin, net_raw, bpf};
+  if (kind == DeviceKind::af_packet) return {net_admin, net_raw};
+  return {};
+}
 
 uint64_t read_number(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -124,6 +144,33 @@ Status check_hugepages(uint32_t memory_mb, const std::string& root) {
       fmt::format("memory_mb = {} needs {} MB of hugepages, but {} MB are free; reserve them: "
                   "echo {} > {}/hugepages-{}kB/nr_hugepages",
                   memory_mb, memory_mb, free_kb / 1024, reserve, root, page.page_kb));
+}
+
+Status check_capabilities(const std::vector<std::string>& devices, uint64_t effective) {
+  for (const std::string& device : devices) {
+    const auto spec = parse_device(device);
+    if (!spec) continue;
+    std::vector<std::string_view> missing;
+    for (const Need& need : needs_of(spec->kind)) {
+      if ((effective & need.any_of) == 0) missing.push_back(need.name);
+    }
+    if (missing.empty()) continue;
+    return fail(fmt::format("{} needs {}, which this process lacks; run as root or with it", device,
+                            fmt::join(missing, ", ")));
+  }
+  return {};
+}
+
+uint64_t effective_capabilities() {
+  std::ifstream file("/proc/self/status");
+  constexpr std::string_view key = "CapEff:\t";
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(key)) continue;
+    uint64_t mask = 0;
+    std::from_chars(line.data() + key.size(), line.data() + line.size(), mask, 16);
+    return mask;
+  }
+  return ~uint64_t{0};
 }
 
 }  // namespace sluice::nic

@@ -1,5 +1,5 @@
-// What the machine must offer before the EAL can start: CPU features, cores, free hugepages. Each
-// check answers with what to do. DPDK-free; called once, by the main thread.
+// What the machine must offer before the EAL can start: CPU features, cores, free hugepages,
+// rights. Each check answers with what to do. DPDK-free; called once, by the main thread.
 #pragma once
 
 #include <cstdint>
@@ -23,5 +23,12 @@ Status check_cores(unsigned main_core, const std::vector<unsigned>& worker_cores
 /// Fails when fewer than `memory_mb` are free in hugepages of all sizes.
 /// `root` is the directory of the kernel's hugepages-*kB folders.
 Status check_hugepages(uint32_t memory_mb, const std::string& root = "/sys/kernel/mm/hugepages");
+
+/// Fails when a device of the list needs a capability (capabilities(7)) that is not in `effective`,
+/// a mask as CapEff of /proc/PID/status has it. Strings that are no device ask for nothing.
+Status check_capabilities(const std::vector<std::string>& devices, uint64_t effective);
+
+/// Those of this process; all of them where /proc does not tell.
+uint64_t effective_capabilities();
 
 }  // namespace sluice::nic

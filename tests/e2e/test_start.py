@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -59,12 +60,15 @@ def test_a_device_that_is_not_there(sluiced: Sluiced, tmp_path: Path) -> None:
     assert_one_clear_line(start(sluiced.lab, config), "nowhere0")
 
 
-def test_not_root(sluiced: Sluiced, tmp_path: Path) -> None:
-    config = variant(sluiced, tmp_path / "c.toml", str(sluiced.lab.run_dir), "/tmp/sluice-not-root")
-    os.chmod(tmp_path, 0o755)
-    done = start(sluiced.lab, config, "setpriv", "--reuid", "65534", "--regid", "65534",
-                 "--clear-groups", "--inh-caps=-all")
-    assert_one_clear_line(done, "")
+def test_not_root(sluiced: Sluiced) -> None:
+    with tempfile.TemporaryDirectory() as directory:  # one that nobody may reach, too
+        os.chmod(directory, 0o777)
+        config = variant(sluiced, Path(directory) / "c.toml", str(sluiced.lab.run_dir),
+                         f"{directory}/run")
+        os.chmod(config, 0o644)
+        done = start(sluiced.lab, config, "setpriv", "--reuid", "65534", "--regid", "65534",
+                     "--clear-groups", "--inh-caps=-all")
+    assert_one_clear_line(done, "af_xdp:front needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF")
 
 
 def test_check_says_yes_or_no_and_starts_nothing(sluiced: Sluiced, tmp_path: Path) -> None:

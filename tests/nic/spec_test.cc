@@ -123,6 +123,27 @@ TEST(Host, CountsFreeHugepages) {
   std::filesystem::remove_all(root);
 }
 
+TEST(Host, SaysWhichRightsADeviceNeeds) {
+  constexpr uint64_t none = 0, all = ~uint64_t{0};
+  constexpr uint64_t admin = 1 << 12, raw = 1 << 13, sys_admin = 1 << 21, bpf = 1ull << 39;
+  const auto error = [](const std::string& device, uint64_t effective) {
+    const Status status = check_capabilities({"null", device}, effective);
+    return status ? "" : status.error().message;
+  };
+  for (const char* device : {"null", "ring:a", "memif:/run/m.sock", "0000:3b:00.0"}) {
+    EXPECT_EQ(error(device, none), "") << device;
+  }
+  EXPECT_EQ(error("af_xdp:eth0", none),
+            "af_xdp:eth0 needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, which this process lacks; run "
+            "as root or with it");
+  EXPECT_EQ(error("af_packet:eth0", admin),
+            "af_packet:eth0 needs CAP_NET_RAW, which this process lacks; run as root or with it");
+  EXPECT_EQ(error("af_packet:eth0", admin | raw), "");
+  EXPECT_EQ(error("af_xdp:eth0", admin | raw | bpf), "");
+  EXPECT_EQ(error("af_xdp:eth0", admin | raw | sys_admin), "") << "it contains CAP_BPF";
+  EXPECT_EQ(error("af_xdp:eth0", all), "");
+}
+
 TEST(PcapFile, CountsPackets) {
   const std::string path = scratch("count.pcap");
   const auto write = [&](std::initializer_list<uint32_t> words) {
