@@ -123,8 +123,6 @@ class Controller {
   uint64_t generation() const { return observed_.generation; }
   uint64_t revision() const { return observed_.revision; }
   uint64_t now_ns() const { return around_.now_ns(); }
-  /// Counts up with everything that happens and is told to watchers.
-  uint64_t events_told() const { return around_.events.told(); }
   /// Every worker serves the newest snapshot.
   bool all_acknowledged() const;
 

@@ -65,6 +65,7 @@ Daemon::~Daemon() {
   admin_.reset();
   control_.reset();
   metrics_.reset();
+  status_.reset();
   flows_.reset();
   controller_.reset();
   node_.reset();
@@ -216,8 +217,9 @@ Status Daemon::open_controller() {
 
 Status Daemon::open_sockets() {
   flows_ = std::make_unique<FlowLister>(*loop_, *controller_);
+  status_ = std::make_unique<StatusSource>(*loop_, *controller_, identity_);
   auto control = RpcServer::listen(*loop_, events_, options_.config.control.socket,
-                                   make_methods({*controller_, *flows_, identity_}));
+                                   make_methods({*controller_, *flows_, *status_}));
   if (!control) return std::unexpected(control.error());
   control_ = std::move(*control);
   metrics_ = std::make_unique<Metrics>(

@@ -13,6 +13,7 @@
 #include "ctrl/control/metrics.h"
 #include "ctrl/control/rpc_server.h"
 #include "ctrl/control/status_view.h"
+#include "ctrl/control/status_source.h"
 #include "ctrl/control/stop_signals.h"
 #include "ctrl/runtime/admin_server.h"
 #include "ctrl/runtime/slow_path.h"
@@ -63,6 +64,7 @@ class Daemon {
   std::unique_ptr<DaemonNode> node_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<FlowLister> flows_;
+  std::unique_ptr<StatusSource> status_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<RpcServer> control_;
   std::unique_ptr<AdminServer> admin_;

@@ -14,7 +14,6 @@ uint64_t EventHub::subscribe(Sink sink) {
 void EventHub::unsubscribe(uint64_t id) { sinks_.erase(id); }
 
 void EventHub::emit(std::string_view type, Json fields) {
-  told_++;
   if (sinks_.empty()) return;
   const EventLine line = event_line(type, std::move(fields));
   std::vector<uint64_t> ids;

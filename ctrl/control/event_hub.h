@@ -28,13 +28,10 @@ class EventHub {
   void emit(std::string_view type, Json fields);
 
   size_t watchers() const { return sinks_.size(); }
-  /// Events so far, whether anybody watched or not.
-  uint64_t told() const { return told_; }
 
  private:
   std::map<uint64_t, Sink> sinks_;
   uint64_t next_id_ = 1;
-  uint64_t told_ = 0;
 };
 
 /// The line of one event; `fields` is an object.

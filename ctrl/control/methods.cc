@@ -84,7 +84,7 @@ void get(Call call) {
 void status(Call call) {
   Params params(call.request.params);
   if (auto error = params.finish()) return call.respond(std::unexpected(*error));
-  call.respond(call.context.status->answer(call.controller(), call.context.identity));
+  call.context.status.ask(call.respond);
 }
 
 void conditions(Call call) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,8 +17,7 @@ namespace sluice::ctrl {
 struct MethodContext {
   Controller& controller;
   FlowLister& flows;
-  const Identity& identity;
-  std::shared_ptr<StatusSource> status = std::make_shared<StatusSource>();
+  StatusSource& status;
 };
 
 /// The handler of the control socket.

@@ -1,41 +1,49 @@
 #include "ctrl/control/status_source.h"
 
 #include <algorithm>
-
-#include "ctrl/control/rpc.h"
+#include <chrono>
+#include <utility>
 
 namespace sluice::ctrl {
 namespace {
 
-constexpr uint64_t cost_ns_min = 50'000;  // cheaper ones are always made anew
-constexpr uint64_t uses_per_cost = 4;
-constexpr uint64_t age_ns_max = 100'000'000;
+constexpr uint64_t cost_ns_min = 50'000;  // no rest after cheaper ones
+constexpr uint64_t rests_per_cost = 4;
+constexpr uint64_t rest_ns_max = 100'000'000;
 
 }  // namespace
 
-StatusSource::Moment StatusSource::moment_of(const Controller& controller) {
-  Moment moment{.events = controller.events_told(), .revision = controller.revision()};
-  const dataplane::Engine& engine = controller.engine();
-  for (unsigned worker = 0; worker < engine.worker_count(); worker++) {
-    moment.acknowledged += engine.acknowledgement(worker).revision;
-  }
-  return moment;
+StatusSource::~StatusSource() {
+  if (timer_ != 0) loop_.cancel(timer_);
 }
 
-Json StatusSource::answer(const Controller& controller, const Identity& identity) {
-  const uint64_t begin_ns = controller.now_ns();
-  Moment now = moment_of(controller);
-  if (!text_.empty() && begin_ns < use_until_ns_ && now == made_at_) return as_text(text_);
-  text_.clear();
-  Json fresh = status_view(controller, identity, slots_);
+void StatusSource::ask(Respond respond) {
+  waiting_.push_back(std::move(respond));
+  if (timer_ == 0 && !answering_) answer_after_rest();
+}
+
+void StatusSource::answer_after_rest() {
+  const uint64_t now_ns = controller_.now_ns();
+  if (now_ns >= rest_until_ns_) return answer_all();
+  timer_ = loop_.after(std::chrono::nanoseconds(rest_until_ns_ - now_ns), [this](int) {
+    timer_ = 0;
+    answer_all();
+  });
+}
+
+void StatusSource::answer_all() {
+  const uint64_t begin_ns = controller_.now_ns();
+  answering_ = true;  // who asks out of an answer waits for the next one
+  const std::vector<Respond> waiting = std::exchange(waiting_, {});
+  Json answer = status_view(controller_, identity_, slots_);
   slots_.prune();
-  if (controller.now_ns() - begin_ns < cost_ns_min) return fresh;
-  text_ = to_line(fresh);
-  const uint64_t end_ns = controller.now_ns();
-  now.events = controller.events_told();  // making it told watchers what it found: it is in it
-  made_at_ = now;
-  use_until_ns_ = end_ns + std::min(uses_per_cost * (end_ns - begin_ns), age_ns_max);
-  return as_text(text_);
+  if (waiting.size() > 1) answer = as_text(to_line(answer));
+  for (const Respond& respond : waiting) respond(answer);
+  answering_ = false;
+  const uint64_t end_ns = controller_.now_ns(), cost_ns = end_ns - begin_ns;
+  rest_until_ns_ =
+      cost_ns < cost_ns_min ? end_ns : end_ns + std::min(rests_per_cost * cost_ns, rest_ns_max);
+  if (!waiting_.empty()) answer_after_rest();
 }
 
 }  // namespace sluice::ctrl

@@ -117,7 +117,8 @@ class Server {
   Life life_{directory_.path()};
   FlowLister flows_{life_.loop, *life_.controller};
   Identity identity_;
-  RpcHandler handler_ = make_methods({*life_.controller, flows_, identity_});
+  StatusSource status_{life_.loop, *life_.controller, identity_};
+  RpcHandler handler_ = make_methods({*life_.controller, flows_, status_});
 };
 
 }  // namespace

@@ -53,12 +53,14 @@ const Author root{.user = "root", .uid = 0, .pid = 1};
 class GovernTest : public testing::Test {
  protected:
   void begin(bool approval = true) {
+    status_.reset();
     flows_.reset();
     life_.reset();
     life_.emplace(directory_.path(), governed(approval));
     ASSERT_EQ(life_->error, "");
     flows_ = std::make_unique<FlowLister>(life_->loop, *life_->controller);
-    handler_ = make_methods({*life_->controller, *flows_, identity_});
+    status_ = std::make_unique<StatusSource>(life_->loop, *life_->controller, identity_);
+    handler_ = make_methods({*life_->controller, *flows_, *status_});
   }
   RpcResult ask(const Author& who, const std::string& method, const Json& params) {
     std::optional<RpcResult> answer;
@@ -88,6 +90,7 @@ class GovernTest : public testing::Test {
   Identity identity_;
   std::optional<Life> life_;
   std::unique_ptr<FlowLister> flows_;
+  std::unique_ptr<StatusSource> status_;
   RpcHandler handler_;
 };
 

@@ -23,7 +23,7 @@ class MethodsTest : public testing::Test {
                  .ports = {port},
                  .taps = {"tap-front"},
                  .device_stats = {}};
-    handler_ = make_methods({*life_.controller, flows_, identity_});
+    handler_ = make_methods({*life_.controller, flows_, status_});
   }
 
   RpcResult ask(const std::string& method, const Json& params = Json::object()) {
@@ -50,6 +50,7 @@ class MethodsTest : public testing::Test {
   Life life_{directory_.path()};
   FlowLister flows_{life_.loop, *life_.controller};
   Identity identity_;
+  StatusSource status_{life_.loop, *life_.controller, identity_};
   RpcHandler handler_;
 };
 

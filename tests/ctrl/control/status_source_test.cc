@@ -1,4 +1,4 @@
-// Answers of `status` are used again while nothing happens, and only for so long.
+// Answers of `status`: shared by those who ask at one time, none older than its question.
 #include "ctrl/control/status_source.h"
 
 #include <gtest/gtest.h>
@@ -25,64 +25,81 @@ class StatusSourceTest : public testing::Test {
       return nic::DeviceStats{};
     };
   }
-  Json ask() {
-    const Json answer = source_.answer(*life_.controller, identity_);
-    return Json::parse(answer_line(1, answer))["result"];
+  /// The answer goes to answers_ when it comes.
+  void ask() {
+    source_.ask([this](const RpcResult& answer) {
+      answers_.push_back(Json::parse(answer_line(1, answer))["result"]);
+    });
   }
-  /// Whether an answer is made anew.
-  bool is_fresh() {
-    const unsigned before = made_;
-    EXPECT_EQ(ask()["name"], "edge-test");
-    return made_ > before;
-  }
+  /// Connections that the last answer knows of.
+  Json connections() const { return pools_of(answers_.back())[0]["decisions"]; }
+  static Json pools_of(const Json& answer) { return answer["routes"][0]["rules"][0]["pools"]; }
 
   TemporaryDirectory directory_;
   Life life_{directory_.path()};
   Identity identity_;
-  StatusSource source_;
+  StatusSource source_{life_.loop, *life_.controller, identity_};
   std::chrono::nanoseconds cost_ = 1ms;
   unsigned made_ = 0;
+  std::vector<Json> answers_;
 };
 
-TEST_F(StatusSourceTest, UsedAgainForFourTimesItsCost) {
-  EXPECT_TRUE(is_fresh());
-  life_.connect(3);
-  EXPECT_EQ(ask()["routes"][0]["rules"][0]["pools"][0]["decisions"], 0);
+TEST_F(StatusSourceTest, RestsForFourTimesItsCostAndAnswersAllAtOnce) {
+  ask();
+  EXPECT_EQ(answers_.size(), 1u) << "the first one at once";
   life_.loop.advance(3'900us);
-  EXPECT_FALSE(is_fresh());
+  for (int i = 0; i < 5; i++) ask();
+  EXPECT_EQ(answers_.size(), 1u);
+  life_.connect(3);
   life_.loop.advance(200us);
-  EXPECT_EQ(ask()["routes"][0]["rules"][0]["pools"][0]["decisions"], 3);
-  EXPECT_EQ(made_, 2u);
+  EXPECT_EQ(answers_.size(), 6u);
+  EXPECT_EQ(made_, 2u) << "one for all five";
+  EXPECT_EQ(answers_[1], answers_.back());
+  EXPECT_EQ(connections(), 3) << "made after it was asked for";
 }
 
-TEST_F(StatusSourceTest, NeverOlderThanATenthOfASecond) {
+TEST_F(StatusSourceTest, NoAnswerIsOlderThanItsQuestion) {
+  for (int asked = 1; asked <= 20; asked++) {
+    life_.connect(1);
+    ask();
+    while (answers_.size() < static_cast<size_t>(asked)) life_.loop.advance(100us);
+    EXPECT_EQ(connections(), asked);
+  }
+}
+
+TEST_F(StatusSourceTest, RestsNoLongerThanATenthOfASecond) {
   cost_ = 200ms;
-  EXPECT_TRUE(is_fresh());
+  ask();
+  ask();
   life_.loop.advance(99ms);
-  EXPECT_FALSE(is_fresh());
+  EXPECT_EQ(answers_.size(), 1u);
   life_.loop.advance(2ms);
-  EXPECT_TRUE(is_fresh());
+  EXPECT_EQ(answers_.size(), 2u);
 }
 
-TEST_F(StatusSourceTest, WhatHappensIsSeenAtOnce) {
-  EXPECT_TRUE(is_fresh());
-  EXPECT_FALSE(is_fresh());
-  life_.events.emit("confirm", {});
-  EXPECT_TRUE(is_fresh()) << "an event";
-  ASSERT_TRUE(life_.weight({{"orders-v2", 5}}));
-  EXPECT_EQ(ask()["generation"], 2) << "a change";
-}
-
-TEST_F(StatusSourceTest, ACheapOneIsAlwaysMadeAnew) {
+TEST_F(StatusSourceTest, NoRestAfterACheapOne) {
   cost_ = 40us;
-  for (int i = 0; i < 3; i++) EXPECT_TRUE(is_fresh());
+  for (unsigned i = 1; i <= 3; i++) {
+    ask();
+    EXPECT_EQ(answers_.size(), i);
+  }
+}
+
+TEST_F(StatusSourceTest, WhoAsksOutOfAnAnswerWaitsForTheNext) {
+  bool again = false;
+  source_.ask([&](const RpcResult&) { source_.ask([&](const RpcResult&) { again = true; }); });
+  EXPECT_FALSE(again);
+  life_.loop.advance(4ms);
+  EXPECT_TRUE(again);
+  EXPECT_EQ(made_, 2u);
 }
 
 TEST_F(StatusSourceTest, SlotsAreCountedOnceAndRight) {
   for (const uint32_t green : {5u, 0u, 50u, 5u}) {
     ASSERT_TRUE(life_.weight({{"orders-v1", 100 - green}, {"orders-v2", green}}));
     life_.loop.advance(1s);
-    const Json pools = ask()["routes"][0]["rules"][0]["pools"];
+    ask();
+    const Json pools = pools_of(answers_.back());
     EXPECT_NEAR(pools[1]["slots"].get<double>(), 655.36 * green, 1);
     EXPECT_EQ(pools[0]["slots"].get<uint32_t>() + pools[1]["slots"].get<uint32_t>(), 65'536u);
   }
