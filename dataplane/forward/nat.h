@@ -4,6 +4,9 @@
 // One worker; no state of its own.
 #pragma once
 
+#include <bit>
+
+#include "dataplane/base/byte_order.h"
 #include "dataplane/base/choose.h"
 #include "dataplane/flow/flow_record.h"
 #include "dataplane/forward/frame.h"
@@ -12,9 +15,15 @@
 
 namespace sluice::forward {
 
-template <typename Tuple>
-inline Tuple reversed(const Tuple& tuple) {
+inline Tuple6 reversed(const Tuple6& tuple) {
   return {tuple.destination, tuple.source, tuple.destination_port, tuple.source_port};
+}
+/// In the pieces that the rewriting reads.
+inline Tuple4 reversed(const Tuple4& tuple) {
+  Tuple4 other;
+  store(&other.source, std::rotl(load<uint64_t>(&tuple.source), 32));
+  store(&other.source_port, std::rotl(load<uint32_t>(&tuple.source_port), 16));
+  return other;
 }
 
 /// The tuple with which a packet of the flow leaves: towards the backend as SNAT address →

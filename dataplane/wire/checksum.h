@@ -44,12 +44,17 @@ inline uint64_t sum_bytes(std::span<const uint8_t> bytes, uint64_t sum = 0) {
   return left != 0 ? sum + *at : sum;
 }
 
-/// sum_bytes() of an IPv4 header without options, 20 bytes.
+/// The sum of two sums with the carry brought round to the other end (RFC 1071 §2 B, on 64 bits).
+/// 0 only when both are 0; else it folds to what their exact sum folds to.
+inline uint64_t add_around(uint64_t a, uint64_t b) {
+  const uint64_t sum = a + b;
+  return sum + static_cast<uint64_t>(sum < b);
+}
+
+/// An IPv4 header without options, 20 bytes: folds to what sum_bytes() of it folds to.
 inline uint64_t sum_ipv4_header(const uint8_t* ip) {
-  const auto first = load<uint64_t>(ip);
-  const auto second = load<uint64_t>(ip + 8);
-  return (first & 0xffff'ffff) + (first >> 32) + (second & 0xffff'ffff) + (second >> 32) +
-         load<uint32_t>(ip + 16);
+  return add_around(add_around(load<uint64_t>(ip), load<uint64_t>(ip + 8)),
+                    load<uint32_t>(ip + 16));
 }
 
 /// The checksum field that makes `sum` come out right; the field itself was summed as 0.
@@ -75,42 +80,45 @@ class ChecksumDelta {
     sum_ += uint64_t{static_cast<uint16_t>(~from)} + to;
   }
   void replace32(uint32_t from, uint32_t to) { sum_ += uint64_t{~from} + to; }
-  void replace128(const std::array<uint8_t, 16>& from, const std::array<uint8_t, 16>& to) {
-    for (size_t at = 0; at < 16; at += 4) {
-      replace32(load<uint32_t>(from.data() + at), load<uint32_t>(to.data() + at));
-    }
+  void replace64(uint64_t from, uint64_t to) { add_halves(add_around(~from, to)); }
+  void replace128(const uint8_t* from, const uint8_t* to) {
+    const uint64_t front = add_around(~load<uint64_t>(from), load<uint64_t>(to));
+    const uint64_t back = add_around(~load<uint64_t>(from + 8), load<uint64_t>(to + 8));
+    add_halves(add_around(front, back));
   }
+  /// A 16-bit field in raw order is one less than it was, and does not wrap.
+  void decrement16() { sum_ += 0xfffe; }
 
   /// The new value of a checksum field. A field that was right and not 0xffff stays equal to what
   /// a full computation gives, bit for bit.
   uint16_t apply(uint16_t checksum) const {
-    return static_cast<uint16_t>(~fold(sum_ + static_cast<uint16_t>(~checksum)));
+    return static_cast<uint16_t>(~fold(sum_ + 0xffff - checksum));
   }
 
  private:
+  /// Keeps sum_ far below 2^64, so that nothing else needs to look at carries.
+  void add_halves(uint64_t sum) { sum_ += (sum & 0xffff'ffff) + (sum >> 32); }
+
   uint64_t sum_ = 0;
 };
 
 /// Both addresses replaced: what changes in an IPv4 header checksum.
 inline ChecksumDelta address_delta(const Tuple4& from, const Tuple4& to) {
   ChecksumDelta delta;
-  delta.replace32(from.source, to.source);
-  delta.replace32(from.destination, to.destination);
+  delta.replace64(load<uint64_t>(&from.source), load<uint64_t>(&to.source));
   return delta;
 }
 inline ChecksumDelta address_delta(const Tuple6& from, const Tuple6& to) {
   ChecksumDelta delta;
-  delta.replace128(from.source, to.source);
-  delta.replace128(from.destination, to.destination);
+  delta.replace128(from.source.data(), to.source.data());
+  delta.replace128(from.destination.data(), to.destination.data());
   return delta;
 }
 
-/// Addresses and ports replaced: what changes in a TCP or UDP checksum.
+/// Both ports replaced, beside the addresses: what changes in a TCP or UDP checksum.
 template <typename Tuple>
-inline ChecksumDelta tuple_delta(const Tuple& from, const Tuple& to) {
-  ChecksumDelta delta = address_delta(from, to);
-  delta.replace16(from.source_port, to.source_port);
-  delta.replace16(from.destination_port, to.destination_port);
+inline ChecksumDelta with_ports(ChecksumDelta delta, const Tuple& from, const Tuple& to) {
+  delta.replace32(load<uint32_t>(&from.source_port), load<uint32_t>(&to.source_port));
   return delta;
 }
 

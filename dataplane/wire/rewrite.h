@@ -31,14 +31,17 @@ namespace detail {
 /// Ports and the TCP or UDP checksum. UDP's 0 means "none" and stays 0 (RFC 768); a UDP checksum
 /// that comes out as 0 is sent as 0xffff, its other spelling.
 template <typename Tuple>
-inline void rewrite_l4(uint8_t* l4, uint8_t protocol, const Tuple& from, const Tuple& to) {
+inline void rewrite_l4(uint8_t* l4, uint8_t protocol, const ChecksumDelta& addresses,
+                       const Tuple& from, const Tuple& to) {
   const bool is_udp = protocol == protocol_udp;
   uint8_t* const field = l4 + (is_udp ? udp::checksum : tcp::checksum);
   const uint16_t old = load<uint16_t>(field);
-  uint16_t updated = tuple_delta(from, to).apply(old);
-  if (is_udp) updated = old == 0 ? uint16_t{0} : updated == 0 ? uint16_t{0xffff} : updated;
-  store(l4 + tcp::source_port, to.source_port);
-  store(l4 + tcp::destination_port, to.destination_port);
+  uint16_t updated = with_ports(addresses, from, to).apply(old);
+  // Zeros are rarer than a change of protocol from packet to packet.
+  if (old == 0 || updated == 0) [[unlikely]] {
+    if (is_udp) updated = old == 0 ? uint16_t{0} : uint16_t{0xffff};
+  }
+  store(l4 + tcp::source_port, load<uint32_t>(&to.source_port));
   store(field, updated);
 }
 
@@ -51,16 +54,14 @@ inline void rewrite(std::span<uint8_t> frame, const ParsedPacket& packet, const 
   SLUICE_DEBUG_ASSERT(packet.kind == PacketKind::flow && packet.family == Family::v4);
   SLUICE_DEBUG_ASSERT(hop_limit(frame, packet) > 1);
   uint8_t* const ip = frame.data() + packet.l3_offset;
-  const Tuple4 from = packet.v4;
+  const ChecksumDelta addresses = address_delta(packet.v4, to);
   // The TTL shares its 16-bit word with the protocol and is that word's low byte in raw order.
-  const uint16_t ttl_word = load<uint16_t>(ip + ipv4::ttl);
-  ChecksumDelta delta = address_delta(from, to);
-  delta.replace16(ttl_word, static_cast<uint16_t>(ttl_word - 1));
-  store(ip + ipv4::ttl, static_cast<uint16_t>(ttl_word - 1));
-  store(ip + ipv4::checksum, delta.apply(load<uint16_t>(ip + ipv4::checksum)));
-  store(ip + ipv4::source, to.source);
-  store(ip + ipv4::destination, to.destination);
-  detail::rewrite_l4(frame.data() + packet.l4_offset, packet.protocol, from, to);
+  ChecksumDelta header = addresses;
+  header.decrement16();
+  ip[ipv4::ttl] = static_cast<uint8_t>(ip[ipv4::ttl] - 1);
+  store(ip + ipv4::checksum, header.apply(load<uint16_t>(ip + ipv4::checksum)));
+  store(ip + ipv4::source, load<uint64_t>(&to.source));
+  detail::rewrite_l4(frame.data() + packet.l4_offset, packet.protocol, addresses, packet.v4, to);
 }
 
 /// The same for IPv6: kind flow, hop limit above 1. Extension headers stay as they are.
@@ -68,11 +69,11 @@ inline void rewrite(std::span<uint8_t> frame, const ParsedPacket& packet, const 
   SLUICE_DEBUG_ASSERT(packet.kind == PacketKind::flow && packet.family == Family::v6);
   SLUICE_DEBUG_ASSERT(hop_limit(frame, packet) > 1);
   uint8_t* const ip = frame.data() + packet.l3_offset;
-  const Tuple6 from = packet.v6;
+  const ChecksumDelta addresses = address_delta(packet.v6, to);
   ip[ipv6::hop_limit] = static_cast<uint8_t>(ip[ipv6::hop_limit] - 1);
   store(ip + ipv6::source, to.source);
   store(ip + ipv6::destination, to.destination);
-  detail::rewrite_l4(frame.data() + packet.l4_offset, packet.protocol, from, to);
+  detail::rewrite_l4(frame.data() + packet.l4_offset, packet.protocol, addresses, packet.v6, to);
 }
 
 }  // namespace sluice::wire

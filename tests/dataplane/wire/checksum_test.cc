@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/dataplane/base/test_seed.h"
 #include "tests/dataplane/wire/packet_builder.h"
 
@@ -66,6 +68,43 @@ TEST(Checksum, IncrementalEqualsFull) {
     delta.replace32(uint32_t{words[5]} << 16 | words[4], uint32_t{changed[5]} << 16 | changed[4]);
     const auto after = std::bit_cast<std::array<uint8_t, 12>>(changed);
     ASSERT_EQ(delta.apply(before), finish_checksum(sum_bytes(after)));
+  }
+}
+
+// Addresses are replaced 8 and 16 bytes at a time: their carries must come round.
+TEST(Checksum, WideIncrementalEqualsFull) {
+  auto random = test::test_random();
+  const auto word = [&] {
+    constexpr uint64_t corners[] = {0, 1, ~uint64_t{0}, ~uint64_t{0} - 1, uint64_t{1} << 63};
+    return random() % 2 == 0 ? corners[random() % 5] : random();
+  };
+  for (int i = 0; i < 200'000; ++i) {
+    std::array<uint64_t, 4> words = {word() | 1, word(), word(), word()};
+    const auto before = std::bit_cast<std::array<uint8_t, 32>>(words);
+    const uint16_t old = finish_checksum(sum_bytes(before));
+    const uint64_t first_words = words[0];
+    for (size_t at = 1; at < 4; ++at) words[at] = word();
+    words[0] = (first_words & ~uint64_t{0xffff}) | ((first_words & 0xffff) - 1);
+    if (std::ranges::all_of(words, [](uint64_t value) { return value == 0; })) continue;
+    const auto after = std::bit_cast<std::array<uint8_t, 32>>(words);
+    ChecksumDelta delta;
+    delta.decrement16();
+    delta.replace64(load<uint64_t>(before.data() + 8), load<uint64_t>(after.data() + 8));
+    delta.replace128(before.data() + 16, after.data() + 16);
+    ASSERT_EQ(delta.apply(old), finish_checksum(sum_bytes(after)));
+  }
+}
+
+TEST(Checksum, HeaderSumFoldsToTheSumOfItsBytes) {
+  auto random = test::test_random();
+  for (int i = 0; i < 200'000; ++i) {
+    std::array<uint32_t, 5> words;
+    for (uint32_t& word : words) {
+      word = random() % 2 == 0 ? 0u - static_cast<uint32_t>(random() % 2)
+                               : static_cast<uint32_t>(random());
+    }
+    const auto bytes = std::bit_cast<std::array<uint8_t, 20>>(words);
+    ASSERT_EQ(fold(sum_ipv4_header(bytes.data())), fold(sum_bytes(bytes)));
   }
 }
 
