@@ -91,6 +91,27 @@ void expect_offsets_hold(std::span<const uint8_t> frame, const ParsedPacket& pac
   ASSERT_GE(packet.payload_offset - packet.l4_offset, static_cast<int>(header_bytes));
 }
 
+/// The straight line for plain IPv4 says nothing that the step by step parser would not say.
+void expect_both_parsers_agree(std::span<const uint8_t> frame, HeaderChecksum checksum,
+                               Verdict verdict, const ParsedPacket& packet) {
+  ParsedPacket other;
+  ASSERT_EQ(parse_any(frame, other, checksum), verdict);
+  if (verdict != Verdict::none) return;
+  ASSERT_EQ(packet.kind, other.kind);
+  ASSERT_EQ(packet.family, other.family);
+  ASSERT_EQ(packet.protocol, other.protocol);
+  ASSERT_EQ(packet.tcp_flags, other.tcp_flags);
+  ASSERT_EQ(packet.l3_offset, other.l3_offset);
+  ASSERT_EQ(packet.l4_offset, other.l4_offset);
+  ASSERT_EQ(packet.payload_offset, other.payload_offset);
+  ASSERT_EQ(packet.l3_bytes, other.l3_bytes);
+  if (packet.family == Family::v4) {
+    ASSERT_EQ(packet.v4, other.v4);
+  } else {
+    ASSERT_EQ(packet.v6, other.v6);
+  }
+}
+
 /// Everything that works on an accepted packet must stay inside it, too.
 void use(std::span<uint8_t> frame, const ParsedPacket& packet) {
   std::array<uint8_t, reply_bytes_max> reply;
@@ -128,6 +149,7 @@ TEST(ParseMutation, MillionFramesKeepTheirPromises) {
     const Verdict verdict = parse(frame, packet, checksum);
     ++verdicts[static_cast<size_t>(verdict)];
     ASSERT_LT(static_cast<size_t>(verdict), verdict_count);
+    ASSERT_NO_FATAL_FAILURE(expect_both_parsers_agree(frame, checksum, verdict, packet)) << i;
     if (verdict != Verdict::none) continue;
     ASSERT_NO_FATAL_FAILURE(expect_offsets_hold(frame, packet)) << i;
     if (packet.kind == PacketKind::flow && i % 4 == 0) {
