@@ -12,6 +12,7 @@ namespace {
 using flow::Direction;
 using flow::FlowRecord;
 using forward::Burst;
+using forward::Hop;
 
 bool is_open_syn(const wire::ParsedPacket& packet) {
   return (packet.tcp_flags & (wire::tcp_syn | wire::tcp_ack)) == wire::tcp_syn;  // 0 for UDP
@@ -36,38 +37,12 @@ Verdict answer_dead_flow(Burst& burst, uint32_t index, Standing standing,
                                    : standing != Standing::backend_gone &&
                                          snapshot.backends[record.backend].next_hop.resolved;
   if (knows_hop && (record.flags & flow::other_side_told) == 0) {
-    const forward::Hop hop = to_client ? forward::hop_to_client(snapshot, record)
-                                       : forward::hop_to_backend(snapshot, record);
-    reset_onward(burst, index, forward::nat_tuple(record, match.direction), hop, state);
+    const Hop hop = to_client ? Hop(record) : Hop(snapshot.backends[record.backend].next_hop);
+    reset_onward(burst, index, forward::nat_tuple(record, match.direction), hop,
+                 snapshot.ports[hop.port()], state);
     record.flags |= flow::other_side_told;
   }
   return standing == Standing::backend_gone ? Verdict::backend_gone : Verdict::flow_reset;
-}
-
-/// Not 0 when the frame came from another next hop or NIC port than the client's.
-template <typename Tuple>
-inline uint32_t client_moved(const forward::Frame& frame, const FlowRecord<Tuple>& record) {
-  const uint8_t* source = frame.data + wire::ethernet::source;
-  const uint8_t* known = record.client_mac.bytes.data();
-  const uint32_t front = load<uint32_t>(source) ^ load<uint32_t>(known);
-  const uint32_t back = uint32_t{load<uint16_t>(source + 4)} ^ load<uint16_t>(known + 4);
-  return front | back | (uint32_t{frame.port} ^ record.client_port);
-}
-
-/// Not 0 when check_egress() has an objection.
-inline uint32_t is_stuck(const forward::Frame& frame, const wire::ParsedPacket& packet,
-                         const model::Port& out) {
-  const bool expires = wire::hop_limit(frame.bytes(), packet) <= 1;
-  const bool is_long = uint32_t{frame.length} - wire::ethernet_header_bytes > out.mtu;
-  return uint32_t{expires} | uint32_t{!out.present} | uint32_t{is_long};
-}
-
-template <typename Tuple>
-inline void count_packet(WorkerCounters& counters, const FlowRecord<Tuple>& record,
-                         Direction direction, const wire::ParsedPacket& packet) {
-  auto& traffic = counters.refs[record.ref].traffic[static_cast<size_t>(direction)];
-  traffic.packets.add(1);
-  traffic.bytes.add(packet.l3_bytes);
 }
 
 /// A RST instead of a SYN|ACK: asked only when a connection has just ended.
@@ -81,43 +56,107 @@ template <typename Tuple>
   }
 }
 
-/// follow_packet() of a flow that stands. Which way a packet goes is as good as random, so nothing
-/// here branches on it.
+/// What the loop over known flows reads again and again. Members of a local object that no pointer
+/// leads to stay in registers; what snapshot and state hold would be read anew after every store.
 template <typename Tuple>
-[[gnu::always_inline]] inline Verdict pass(Burst& burst, uint32_t index, flow::FlowMatch match,
-                                           const model::Snapshot& snapshot, WorkerState& state) {
-  forward::Frame& frame = burst.frames[index];
+struct View {
+  StandingTables standing;
+  const model::Port* ports;
+  RefCounters* refs;
+  uint32_t now_tick;
+
+  View(const Burst& burst, const model::Snapshot& snapshot, WorkerState& state)
+      : standing(snapshot),
+        ports(snapshot.ports.data()),
+        refs(state.counters.refs.data()),
+        now_tick(burst.now_tick) {}
+};
+
+/// The packet leaves: counted, rewritten, its egress set. Which way it goes is as good as random,
+/// so nothing here branches on it.
+template <typename Tuple>
+[[gnu::always_inline]] inline Verdict send(Burst& burst, uint32_t index,
+                                           const FlowRecord<Tuple>& record, Direction direction,
+                                           const Hop& hop, const View<Tuple>& view) {
+  const wire::ParsedPacket& packet = burst.packets[index];
+  auto& traffic = view.refs[record.ref].traffic[static_cast<size_t>(direction)];
+  traffic.packets.add(1);
+  traffic.bytes.add(packet.l3_bytes);
+  burst.egress[index] = hop.port();
+  forward::nat(burst.frames[index], packet, record, direction, hop, view.ports[hop.port()]);
+  static_assert(static_cast<int>(Verdict::to_client) == static_cast<int>(Verdict::to_backend) + 1);
+  return static_cast<Verdict>(static_cast<int>(Verdict::to_backend) + static_cast<int>(direction));
+}
+
+/// One packet of a flow that stands, whatever it says.
+template <typename Tuple>
+Verdict pass(Burst& burst, uint32_t index, flow::FlowMatch match, const model::Snapshot& snapshot,
+             WorkerState& state) {
+  const forward::Frame& frame = burst.frames[index];
   const wire::ParsedPacket& packet = burst.packets[index];
   auto& connections = state.connections<Tuple>();
   FlowRecord<Tuple>& record = connections[match.index];
-  const auto from_client = static_cast<uint32_t>(match.direction == Direction::from_client);
-  const uint32_t is_unresolved =
-      from_client & ~uint32_t{snapshot.backends[record.backend].next_hop.resolved};
-  const forward::Hop hop = forward::next_hop(snapshot, record, match.direction);
+  const bool from_client = match.direction == Direction::from_client;
+  const Hop hop(snapshot.backends[record.backend], record, match.direction);
   // Before the state machine: a packet that goes nowhere changes nothing.
-  if ((is_unresolved | is_stuck(frame, packet, snapshot.ports[hop.port])) != 0) [[unlikely]] {
-    return is_unresolved != 0 ? Verdict::backend_unresolved
-                              : check_egress(frame, packet, snapshot, hop.port);
-  }
+  if (!hop.resolved()) return Verdict::backend_unresolved;
+  const Verdict verdict = check_egress(frame, packet, snapshot, hop.port());
+  if (verdict != Verdict::none) return verdict;
   const flow::Segment segment{match.direction, packet.tcp_flags, has_payload(packet)};
   const flow::Lifecycle lifecycle = connections.touch(match.index, segment, burst.now_tick);
-  if (lifecycle != flow::Lifecycle::same) [[unlikely]] {
+  if (lifecycle != flow::Lifecycle::same) {
     count_lifecycle(state.counters, record, lifecycle);
     if (!from_client) count_refusal(state.counters, record, packet);
   }
   // Replies go back the way the client's packets come.
-  if ((client_moved(frame, record) & (0u - from_client)) != 0) [[unlikely]] {
-    if (snapshot.ports[frame.port].present) {
-      record.client_mac = load<MacAddress>(frame.data + wire::ethernet::source);
-      record.client_port = frame.port;
-    }
+  if (from_client && snapshot.ports[frame.port].present) {
+    record.client_mac = load<MacAddress>(frame.data + wire::ethernet::source);
+    record.client_port = frame.port;
   }
-  count_packet(state.counters, record, match.direction, packet);
-  burst.egress[index] = hop.port;
-  forward::nat(frame, packet, record, match.direction, hop);
-  static_assert(static_cast<int>(Verdict::to_client) == static_cast<int>(Verdict::to_backend) + 1);
-  return static_cast<Verdict>(static_cast<int>(Verdict::to_backend) +
-                              static_cast<int>(match.direction));
+  return send<Tuple>(burst, index, record, match.direction, hop, {burst, snapshot, state});
+}
+
+/// pass() for nearly all packets: of a flow that stands, which changes no state, that may leave,
+/// and whose sender is where it was. False, and nothing is done, for any other. Few
+/// instructions count here, so each condition is a branch that is never taken.
+template <typename Tuple>
+[[gnu::always_inline]] inline bool pass_plain(Burst& burst, uint32_t index,
+                                              FlowRecord<Tuple>& record, Direction direction,
+                                              const View<Tuple>& view) {
+  const forward::Frame& frame = burst.frames[index];
+  const wire::ParsedPacket& packet = burst.packets[index];
+  if (view.standing.of(record) != Standing::current) [[unlikely]]
+    return false;
+  if (flow::may_change_state(record.state, direction, packet.tcp_flags)) [[unlikely]]
+    return false;
+  const Hop hop(view.standing.backends[record.backend], record, direction);
+  const model::Port& out = view.ports[hop.port()];
+  if (!hop.resolved() || !out.present) [[unlikely]]
+    return false;
+  if (uint32_t{frame.length} - wire::ethernet_header_bytes > out.mtu) [[unlikely]]
+    return false;
+  if (wire::hop_limit<Tuple>(frame.bytes()) <= 1) [[unlikely]]
+    return false;
+  // Asked of clients only, but without a branch on the direction, which is as good as random.
+  const auto from_client = uint64_t{direction == Direction::from_client};
+  if ((Hop(record).differs_from_source(frame.data, frame.port) & (0 - from_client)) != 0)
+      [[unlikely]]
+    return false;
+  flow::Connections<Tuple>::see(record, view.now_tick);
+  burst.verdicts[index] = send<Tuple>(burst, index, record, direction, hop, view);
+  return true;
+}
+
+/// The other packets of known flows. False when the packet leaves its flow.
+template <typename Tuple>
+[[gnu::noinline]] bool follow_rare(Burst& burst, uint32_t index, flow::FlowMatch match,
+                                   const model::Snapshot& snapshot, WorkerState& state) {
+  const FlowRecord<Tuple>& record = state.connections<Tuple>()[match.index];
+  const Standing standing = standing_of(snapshot, record);
+  if (leaves_flow(burst.packets[index], record, match.direction, standing)) return false;
+  burst.matches[index] = match;
+  burst.verdicts[index] = follow_packet<Tuple>(burst, index, snapshot, state);
+  return true;
 }
 
 }  // namespace
@@ -154,28 +193,19 @@ Verdict follow_packet(Burst& burst, uint32_t index, const model::Snapshot& snaps
 template <typename Tuple>
 void follow(Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
   forward::FamilyLists& lists = burst.lists<Tuple>();
-  const auto& connections = state.connections<Tuple>();
+  auto& connections = state.connections<Tuple>();
+  const View<Tuple> view(burst, snapshot, state);
   const uint32_t count = lists.flows.size();
   while (lists.fetched < count && lists.fetched < record_lead) fetch_record<Tuple>(burst, state);
   for (const uint32_t i : lists.flows) {
     if (lists.fetched < count) fetch_record<Tuple>(burst, state);
     const flow::FlowMatch match = find_flow<Tuple>(burst, i, state);
-    burst.matches[i] = match;
-    if (match.index == flow::no_flow) [[unlikely]] {
-      lists.misses.add(i);
-      continue;
+    if (match.index != flow::no_flow) [[likely]] {
+      if (pass_plain<Tuple>(burst, i, connections[match.index], match.direction, view)) [[likely]]
+        continue;
+      if (follow_rare<Tuple>(burst, i, match, snapshot, state)) continue;
     }
-    const FlowRecord<Tuple>& record = connections[match.index];
-    const Standing standing = standing_of(snapshot, record);
-    const bool is_rare = standing != Standing::current || is_open_syn(burst.packets[i]);
-    if (is_rare && leaves_flow(burst.packets[i], record, match.direction, standing)) [[unlikely]] {
-      lists.misses.add(i);
-      continue;
-    }
-    const Verdict verdict = standing == Standing::current
-                                ? pass<Tuple>(burst, i, match, snapshot, state)
-                                : answer_dead_flow<Tuple>(burst, i, standing, snapshot, state);
-    burst.verdicts[i] = verdict;
+    lists.misses.add(i);
   }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "dataplane/forward/burst.h"
 #include "dataplane/model/snapshot.h"
@@ -18,23 +19,37 @@ enum class Standing : uint8_t {
   backend_gone,  // its backend left, or another took over the id
 };
 
+/// The tables of a snapshot that say how a flow stands.
+struct StandingTables {
+  std::span<const model::Backend> backends;
+  std::span<const uint64_t> reset_before;
+
+  explicit StandingTables(const model::Snapshot& snapshot)
+      : backends(snapshot.backends), reset_before(snapshot.reset_before) {}
+
+  template <typename Tuple>
+  [[gnu::always_inline]] inline Standing of(const flow::FlowRecord<Tuple>& record) const {
+    if (record.backend >= backends.size()) [[unlikely]]
+      return Standing::backend_gone;
+    const model::Backend& backend = backends[record.backend];
+    if (!backend.present || backend.incarnation != record.incarnation) [[unlikely]] {
+      return Standing::backend_gone;
+    }
+    if (record.state == flow::FlowState::reset) [[unlikely]]
+      return Standing::reset;
+    if (record.ref >= reset_before.size()) [[likely]]
+      return Standing::current;
+    // Revisions are compared by their low 32 bits, across the wrap; 0: no reset was asked for.
+    const uint64_t before = reset_before[record.ref];
+    const auto younger = static_cast<int32_t>(record.revision - static_cast<uint32_t>(before));
+    return before != 0 && younger < 0 ? Standing::reset : Standing::current;
+  }
+};
+
 template <typename Tuple>
 inline Standing standing_of(const model::Snapshot& snapshot,
                             const flow::FlowRecord<Tuple>& record) {
-  if (record.backend >= snapshot.backends.size()) [[unlikely]]
-    return Standing::backend_gone;
-  const model::Backend& backend = snapshot.backends[record.backend];
-  if (!backend.present || backend.incarnation != record.incarnation) [[unlikely]] {
-    return Standing::backend_gone;
-  }
-  if (record.state == flow::FlowState::reset) [[unlikely]]
-    return Standing::reset;
-  if (record.ref >= snapshot.reset_before.size()) [[likely]]
-    return Standing::current;
-  // Revisions are compared by their low 32 bits, across the wrap; 0 means no reset was asked for.
-  const uint64_t before = snapshot.reset_before[record.ref];
-  const auto younger = static_cast<int32_t>(record.revision - static_cast<uint32_t>(before));
-  return before != 0 && younger < 0 ? Standing::reset : Standing::current;
+  return StandingTables(snapshot).of(record);
 }
 
 /// True when the packet ends its flow and asks for a new decision: a SYN on a finished connection

@@ -39,15 +39,16 @@ void reset_sender(Burst& burst, uint32_t index, WorkerState& state) {
 
 template <typename Tuple>
 void reset_onward(Burst& burst, uint32_t index, const Tuple& to, const forward::Hop& hop,
-                  WorkerState& state) {
-  const size_t bytes =
-      wire::build_reset_onward(burst.frames[index].bytes(), burst.packets[index], to,
-                               hop.destination, hop.source, state.reply_scratch);
-  add_reply(burst, state, bytes, hop.port);
+                  const model::Port& out, WorkerState& state) {
+  const size_t bytes = wire::build_reset_onward(burst.frames[index].bytes(), burst.packets[index],
+                                                to, hop.mac(), out.mac, state.reply_scratch);
+  add_reply(burst, state, bytes, hop.port());
 }
 
-template void reset_onward(Burst&, uint32_t, const Tuple4&, const forward::Hop&, WorkerState&);
-template void reset_onward(Burst&, uint32_t, const Tuple6&, const forward::Hop&, WorkerState&);
+template void reset_onward(Burst&, uint32_t, const Tuple4&, const forward::Hop&, const model::Port&,
+                           WorkerState&);
+template void reset_onward(Burst&, uint32_t, const Tuple6&, const forward::Hop&, const model::Port&,
+                           WorkerState&);
 
 void refuse(Burst& burst, uint32_t index, WorkerState& state) {
   const forward::Frame& frame = burst.frames[index];

@@ -15,10 +15,10 @@ namespace sluice::dataplane {
 void reset_sender(forward::Burst& burst, uint32_t index, WorkerState& state);
 
 /// RST to the other side of a TCP flow, as if the sender of packet `index` had closed it. `to` is
-/// the tuple that the packet would have left with.
+/// the tuple that the packet would have left with, through port `out` of `hop`.
 template <typename Tuple>
 void reset_onward(forward::Burst& burst, uint32_t index, const Tuple& to, const forward::Hop& hop,
-                  WorkerState& state);
+                  const model::Port& out, WorkerState& state);
 
 /// "Nobody here": RST for TCP, ICMP port unreachable (within the limit) for UDP.
 void refuse(forward::Burst& burst, uint32_t index, WorkerState& state);

@@ -49,13 +49,16 @@ class Connections {
   /// A packet of the connection. A tombstone (FlowState::reset) is left alone.
   Lifecycle touch(uint32_t index, const Segment& segment, uint32_t now_tick) {
     Record& record = table_[index];
-    if (may_change_state(record.state, segment)) [[unlikely]]
+    if (may_change_state(record.state, segment.direction, segment.tcp_flags)) [[unlikely]]
       return step(index, segment, now_tick);
-    // The line is written ten times a second at the most, however many packets come.
-    if (record.last_seen_tick != now_tick && record.state != FlowState::reset) {
-      record.last_seen_tick = now_tick;
-    }
+    if (record.state != FlowState::reset) see(record, now_tick);
     return Lifecycle::same;
+  }
+
+  /// touch() when may_change_state() is false and the connection is no tombstone. The line is
+  /// written ten times a second at the most, however many packets come.
+  static void see(Record& record, uint32_t now_tick) {
+    if (record.last_seen_tick != now_tick) record.last_seen_tick = now_tick;
   }
 
   /// Removes the connection. `ended` when it still counted as active.

@@ -42,9 +42,10 @@ template <typename Tuple>
 struct alignas(64) FlowRecord {
   Tuple from_client;      // client → virtual address
   Tuple from_backend;     // backend → SNAT address
-  MacAddress client_mac;  // L2 next hop that the flow came from
-  uint8_t client_port;    // NIC port that the flow came from
+  // These three lie as in model::NextHop: forward/hop.h.
   uint8_t protocol;
+  uint8_t client_port;    // NIC port that the flow came from
+  MacAddress client_mac;  // L2 next hop that the flow came from
   FlowState state;
   uint8_t flags;
   uint16_t ref;          // (route, rule, pool)

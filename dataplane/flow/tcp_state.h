@@ -78,11 +78,10 @@ inline constexpr std::array<uint8_t, 8> movers_by_state = {
 };
 }  // namespace detail
 
-/// False when `segment` leaves a flow in `state` as it is, whatever else the flow remembers.
-inline bool may_change_state(FlowState state, const Segment& segment) {
-  const unsigned direction =
-      segment.direction == Direction::from_backend ? unsigned{detail::packet_from_backend} : 0u;
-  const unsigned seen = (segment.tcp_flags & state_changing_flags) | detail::any_packet | direction;
+/// False when such a packet leaves a flow in `state` as it is, whatever else the flow remembers.
+inline bool may_change_state(FlowState state, Direction direction, uint8_t tcp_flags) {
+  const unsigned seen = (tcp_flags & state_changing_flags) | detail::any_packet |
+                        static_cast<unsigned>(direction) * detail::packet_from_backend;
   return (detail::movers_by_state[static_cast<size_t>(state)] & seen) != 0;
 }
 

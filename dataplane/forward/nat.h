@@ -34,14 +34,15 @@ inline Tuple nat_tuple(const flow::FlowRecord<Tuple>& record, flow::Direction di
                           &record.from_client));
 }
 
-/// Rewrites one packet of a flow on its way to `hop`: MACs, addresses, ports, hop limit, checksums.
-/// Precondition: the hop limit is above 1 (dataplane/follow.h).
+/// Rewrites one packet of a flow on its way to `hop` through `out`: MACs, addresses, ports, hop
+/// limit, checksums. Precondition: the hop limit is above 1 (dataplane/follow.h).
 template <typename Tuple>
 inline void nat(Frame& frame, const wire::ParsedPacket& packet,
-                const flow::FlowRecord<Tuple>& record, flow::Direction direction, const Hop& hop) {
+                const flow::FlowRecord<Tuple>& record, flow::Direction direction, const Hop& hop,
+                const model::Port& out) {
   const std::span<uint8_t> bytes{frame.data, frame.length};
   wire::rewrite(bytes, packet, nat_tuple(record, direction));
-  wire::rewrite_ethernet(bytes, hop.destination, hop.source);
+  wire::rewrite_ethernet(bytes, hop.raw_mac(), raw_mac(out));
 }
 
 }  // namespace sluice::forward

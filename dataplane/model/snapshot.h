@@ -42,11 +42,13 @@ struct NextHop {
   MacAddress destination;
   bool operator==(const NextHop&) const = default;
 };
+static_assert(sizeof(NextHop) == sizeof(uint64_t));  // forward/hop.h reads it in one piece
 
 /// A backend's slot. (id, incarnation) names it for ever: a recycled id gets a new incarnation,
 /// so that an old flow never meets a new backend. Backends that left the configuration stay
-/// here (`in_config == false`) while flows still use them.
-struct Backend {
+/// here (`in_config == false`) while flows still use them. A cache line each: a packet reads one,
+/// never two.
+struct alignas(64) Backend {
   bool present = false;
   bool in_config = false;
   uint32_t incarnation = 0;
@@ -54,8 +56,8 @@ struct Backend {
   NextHop next_hop;
 };
 
-/// A NIC port as the packet path needs it.
-struct Port {
+/// A NIC port as the packet path needs it; a cache line, of which it reads the front.
+struct alignas(64) Port {
   bool present = false;
   MacAddress mac;
   uint16_t mtu = 1500;            // L3 bytes

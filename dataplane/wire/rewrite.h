@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <span>
 
 #include "dataplane/base/assert.h"
@@ -14,16 +13,20 @@
 namespace sluice::wire {
 
 /// TTL or hop limit of a packet that parse() found to be IP. A router forwards only above 1.
+template <typename Tuple>
+inline uint8_t hop_limit(std::span<const uint8_t> frame) {
+  constexpr size_t field = Tuple::family == Family::v4 ? ipv4::ttl : ipv6::hop_limit;
+  return frame[ethernet_header_bytes + field];
+}
 inline uint8_t hop_limit(std::span<const uint8_t> frame, const ParsedPacket& packet) {
   const size_t field = packet.family == Family::v4 ? ipv4::ttl : ipv6::hop_limit;
   return frame[packet.l3_offset + field];
 }
 
-/// Writes both MAC addresses of a frame.
-inline void rewrite_ethernet(std::span<uint8_t> frame, const MacAddress& destination,
-                             const MacAddress& source) {
-  std::memcpy(frame.data() + ethernet::destination, destination.bytes.data(), 6);
-  std::memcpy(frame.data() + ethernet::source, source.bytes.data(), 6);
+/// Writes both MAC addresses of a frame: raw, in the lower 48 bits; what stands above is ignored.
+inline void rewrite_ethernet(std::span<uint8_t> frame, uint64_t destination, uint64_t source) {
+  store(frame.data() + ethernet::destination, (destination & 0xffff'ffff'ffff) | source << 48);
+  store(frame.data() + ethernet::source + 2, static_cast<uint32_t>(source >> 16));
 }
 
 namespace detail {

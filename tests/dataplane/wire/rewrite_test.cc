@@ -139,7 +139,8 @@ TEST(Rewrite, EqualsAPacketBuiltAnew) {
 
 TEST(Rewrite, WritesBothMacAddresses) {
   Bytes frame = test::tcp4_in;
-  rewrite_ethernet(frame, MacAddress{{1, 2, 3, 4, 5, 6}}, MacAddress{{7, 8, 9, 10, 11, 12}});
+  // Raw, with something above that must not show.
+  rewrite_ethernet(frame, 0xffff'0605'0403'0201, 0xffff'0c0b'0a09'0807);
   const Bytes head(frame.begin(), frame.begin() + 12);
   EXPECT_EQ(head, (Bytes{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
   EXPECT_EQ(Bytes(frame.begin() + 12, frame.end()),
