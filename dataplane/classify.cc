@@ -18,19 +18,20 @@ Verdict fragment_verdict(const wire::ParsedPacket& packet, const model::Listener
   return is_virtual ? Verdict::fragment : Verdict::local_fragment;
 }
 
-/// The ownership question for one flow packet; true when it belongs here.
+/// True when packet `index` belongs to this worker; else it goes to its owner.
 template <typename Tuple>
-inline bool is_ours(Burst& burst, uint32_t index, const WorkerState& state) {
-  if (burst.handed_in || state.owner.workers() == 1) return true;
+bool is_ours(Burst& burst, uint32_t index, const WorkerState& state) {
   const unsigned owner = state.owner.owner(burst.tuple<Tuple>(index));
   if (owner == state.worker) return true;
-  burst.owners[index] = static_cast<uint16_t>(owner);
+  burst.hand_on(index, static_cast<uint16_t>(owner));
   return false;
 }
 
+/// Puts a flow's packet on the list of its family and begins the look-up. Records are fetched as
+/// soon as the buckets have had the time to come.
 template <typename Tuple>
-inline void sort_flow(Burst& burst, uint32_t index, const WorkerState& state) {
-  if (!is_ours<Tuple>(burst, index, state)) return;
+[[gnu::always_inline]] inline void list_flow(Burst& burst, uint32_t index,
+                                             const WorkerState& state) {
   begin_lookup<Tuple>(burst, index, state);
   forward::FamilyLists& lists = burst.lists<Tuple>();
   lists.flows.add(index);
@@ -39,33 +40,52 @@ inline void sort_flow(Burst& burst, uint32_t index, const WorkerState& state) {
   }
 }
 
+/// A packet that is not of plain IPv4; `may_move`: when it may belong to another worker.
+[[gnu::noinline]] void classify_any(Burst& burst, uint32_t index, bool may_move,
+                                    const model::Snapshot& snapshot, const WorkerState& state) {
+  const forward::Frame& frame = burst.frames[index];
+  wire::ParsedPacket& packet = burst.packets[index];
+  Verdict verdict = wire::parse_any(frame.bytes(), packet);
+  if (verdict == Verdict::none) {
+    if (packet.kind != wire::PacketKind::flow) {
+      verdict = fragment_verdict(packet, *snapshot.index);
+    } else if ((frame.flags & forward::bad_l4_checksum_reported) != 0) {
+      verdict = Verdict::bad_l4_checksum;
+    }
+  }
+  burst.verdicts[index] = verdict;
+  if (verdict != Verdict::none) return;
+  if (packet.family == Family::v4) {
+    if (!may_move || is_ours<Tuple4>(burst, index, state)) list_flow<Tuple4>(burst, index, state);
+  } else {
+    if (!may_move || is_ours<Tuple6>(burst, index, state)) list_flow<Tuple6>(burst, index, state);
+  }
+}
+
 }  // namespace
 
 void classify(Burst& burst, const model::Snapshot& snapshot, const WorkerState& state) {
   burst.v4.clear();
   burst.v6.clear();
-  const uint32_t first = burst.size < prefetch_ahead ? burst.size : prefetch_ahead;
+  burst.handed_on = 0;
+  const bool may_move = !burst.handed_in && state.owner.workers() != 1;
+  const uint32_t size = burst.size;
+  const uint32_t first = size < prefetch_ahead ? size : prefetch_ahead;
   for (uint32_t i = 0; i < first; ++i) __builtin_prefetch(burst.frames[i].data);
-  for (uint32_t i = 0; i < burst.size; ++i) {
-    if (i + prefetch_ahead < burst.size) {
-      __builtin_prefetch(burst.frames[i + prefetch_ahead].data);
-    }
+  for (uint32_t i = 0; i < size; ++i) {
+    if (i + prefetch_ahead < size) __builtin_prefetch(burst.frames[i + prefetch_ahead].data);
     const forward::Frame& frame = burst.frames[i];
-    wire::ParsedPacket& packet = burst.packets[i];
-    Verdict verdict = wire::parse(frame.bytes(), packet);
-    burst.owners[i] = forward::owner_here;
-    if (verdict == Verdict::none) [[likely]] {
-      if (packet.kind != wire::PacketKind::flow) [[unlikely]] {
-        verdict = fragment_verdict(packet, *snapshot.index);
-      } else if ((frame.flags & forward::bad_l4_checksum_reported) != 0) [[unlikely]] {
-        verdict = Verdict::bad_l4_checksum;
-      } else if (packet.family == Family::v4) {
-        sort_flow<Tuple4>(burst, i, state);
-      } else {
-        sort_flow<Tuple6>(burst, i, state);
-      }
+    if (!wire::parse_plain_ipv4(frame.bytes(), burst.packets[i])) [[unlikely]] {
+      classify_any(burst, i, may_move, snapshot, state);
+      continue;
     }
-    burst.verdicts[i] = verdict;
+    if ((frame.flags & forward::bad_l4_checksum_reported) != 0) [[unlikely]] {
+      burst.verdicts[i] = Verdict::bad_l4_checksum;
+      continue;
+    }
+    burst.verdicts[i] = Verdict::none;
+    if (may_move && !is_ours<Tuple4>(burst, i, state)) continue;
+    list_flow<Tuple4>(burst, i, state);
   }
 }
 

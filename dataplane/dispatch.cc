@@ -39,8 +39,8 @@ void Dispatch::send_burst(Burst& burst) {
 void Dispatch::sort(Burst& burst) {
   for (uint32_t i = 0; i < burst.size; ++i) {
     const auto packet = static_cast<uint8_t>(i);
-    const uint16_t owner = burst.owners[i];
-    if (owner != forward::owner_here) {
+    if (burst.is_handed_on(i)) {
+      const uint16_t owner = burst.owners[i];
       Handoff& handoff = handoffs_[owner];
       handoff.packets[handoff.count++] = packet;
       owners_used_ |= uint64_t{1} << owner;
@@ -98,7 +98,7 @@ void Dispatch::flush_handoffs(Burst& burst) {
     const uint32_t taken = rte_ring_sp_enqueue_burst(ring, frames.data(), handoff.count, nullptr);
     for (uint32_t i = taken; i < handoff.count; ++i) {
       const uint8_t packet = handoff.packets[i];
-      burst.owners[packet] = forward::owner_here;
+      burst.handed_on &= ~(1u << packet);
       burst.verdicts[packet] = Verdict::handoff_full;
       drop(mbuf_of(burst.frames[packet]));
     }
@@ -171,8 +171,7 @@ uint32_t Dispatch::flush_to_worker(uint8_t port, Outbox& box, Burst& burst) {
   for (uint32_t i = 0; i < taken; ++i) {
     const uint8_t packet = box.packets[i];
     if (packet == reply_packet) continue;
-    burst.owners[packet] = sender;
-    burst.verdicts[packet] = Verdict::none;
+    burst.hand_on(packet, sender);
   }
   counters_.tx_handoff_out.add(taken);
   to_wake_ |= uint64_t{1} << sender;

@@ -18,7 +18,7 @@ class Dispatch {
   Dispatch(const WorkerLinks& links, WorkerCounters& counters);
 
   /// Gives away every frame of a burst that has been through the pipeline. Changes the verdicts of
-  /// those that nobody took (tx_full, punt_full, handoff_full), and burst.owners of those that
+  /// those that nobody took (tx_full, punt_full, handoff_full), and hands on those that
   /// another worker is to send, which counts them.
   void send_burst(forward::Burst& burst);
 

@@ -1,5 +1,7 @@
 #include "dataplane/pipeline.h"
 
+#include <bit>
+
 #include "dataplane/admit.h"
 #include "dataplane/classify.h"
 #include "dataplane/follow.h"
@@ -29,13 +31,12 @@ void run_pipeline(forward::Burst& burst, const model::Snapshot& snapshot, Worker
 void account(const forward::Burst& burst, WorkerState& state) {
   std::array<uint8_t, verdict_count> tally{};
   std::array<uint32_t, 4> by_disposition{};
-  uint32_t handed_on = 0;
   for (uint32_t i = 0; i < burst.size; ++i) {
     const auto verdict = static_cast<size_t>(burst.verdicts[i]);
     ++tally[verdict];
     ++by_disposition[static_cast<size_t>(verdict_dispositions[verdict])];
-    handed_on += burst.owners[i] != forward::owner_here;
   }
+  const auto handed_on = static_cast<uint32_t>(std::popcount(burst.handed_on));
   const uint32_t decided = by_disposition[static_cast<size_t>(Disposition::forward)] +
                            by_disposition[static_cast<size_t>(Disposition::punt)] +
                            by_disposition[static_cast<size_t>(Disposition::drop)];

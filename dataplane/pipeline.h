@@ -11,7 +11,7 @@ namespace sluice::dataplane {
 
 /// Works on burst.frames[0, size). Set size, now_ns, now_tick and handed_in before. Afterwards each
 /// packet has either a verdict (forwarded ones also burst.egress, and their bytes are ready to be
-/// sent), or an owner elsewhere (burst.owners) and its bytes as they came. Replies wait in
+/// sent), or an owner elsewhere (burst.handed_on) and its bytes as they came. Replies wait in
 /// burst.replies. Touches nothing of `snapshot` after it returns.
 void run_pipeline(forward::Burst& burst, const model::Snapshot& snapshot, WorkerState& state);
 

@@ -19,8 +19,6 @@ inline constexpr uint32_t burst_packets_max = 32;
 /// A packet makes at most two replies: a RST to its sender and one to the other side.
 inline constexpr uint32_t burst_replies_max = 2 * burst_packets_max;
 
-inline constexpr uint16_t owner_here = 0xffff;
-
 /// Packet numbers of one kind within a burst, in order of arrival.
 class IndexList {
  public:
@@ -56,15 +54,16 @@ struct Burst {
   uint32_t now_tick = 0;   // base/clock.h
   uint64_t now_ns = 0;     // CLOCK_MONOTONIC, one reading per burst
   uint64_t revision = 0;   // of the one snapshot that this burst is decided by
+  uint32_t handed_on = 0;  // bit per packet that another worker gets, or is to send
 
   // Columns, by packet number.
   std::array<Frame, burst_packets_max> frames;
   std::array<wire::ParsedPacket, burst_packets_max> packets;
   std::array<uint64_t, burst_packets_max> hashes;
   std::array<flow::BucketEntry, burst_packets_max> candidates;  // what lookup.h has fetched
-  std::array<flow::FlowMatch, burst_packets_max> matches;
+  std::array<flow::FlowMatch, burst_packets_max> matches;  // where follow() was not done at once
   std::array<Verdict, burst_packets_max> verdicts;
-  std::array<uint16_t, burst_packets_max> owners;  // owner_here, or the worker that gets it
+  std::array<uint16_t, burst_packets_max> owners;  // worker; of the packets in handed_on
   std::array<uint8_t, burst_packets_max> egress;   // port; of forwarded packets
 
   FamilyLists v4, v6;
@@ -76,8 +75,17 @@ struct Burst {
   void clear() {
     size = 0;
     reply_count = 0;
+    handed_on = 0;
     handed_in = false;
   }
+
+  /// Packet `index` is for `owner` from now on, which counts it.
+  void hand_on(uint32_t index, uint16_t owner) {
+    handed_on |= 1u << index;
+    owners[index] = owner;
+    verdicts[index] = Verdict::none;
+  }
+  bool is_handed_on(uint32_t index) const { return (handed_on >> index & 1) != 0; }
 
   /// Appends a received frame; at most burst_packets_max.
   void add(const Frame& frame) {

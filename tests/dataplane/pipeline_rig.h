@@ -221,7 +221,7 @@ class PipelineRig {
     dataplane::account(burst, state);
     for (uint32_t i = 0; i < burst.size; ++i) {
       const auto packet = reinterpret_cast<size_t>(burst.frames[i].handle);
-      if (burst.owners[i] != forward::owner_here) {
+      if (burst.is_handed_on(i)) {
         workers_[burst.owners[i]]->handed.push_back(packet);
         outcomes[packet].handed_on = true;
         state.counters.handoff_out.add(1);
