@@ -29,22 +29,18 @@ void run_pipeline(forward::Burst& burst, const model::Snapshot& snapshot, Worker
 }
 
 void account(const forward::Burst& burst, WorkerState& state) {
-  std::array<uint8_t, verdict_count> tally{};
-  std::array<uint32_t, 4> by_disposition{};
-  for (uint32_t i = 0; i < burst.size; ++i) {
-    const auto verdict = static_cast<size_t>(burst.verdicts[i]);
-    ++tally[verdict];
-    ++by_disposition[static_cast<size_t>(verdict_dispositions[verdict])];
-  }
-  const auto handed_on = static_cast<uint32_t>(std::popcount(burst.handed_on));
-  const uint32_t decided = by_disposition[static_cast<size_t>(Disposition::forward)] +
-                           by_disposition[static_cast<size_t>(Disposition::punt)] +
-                           by_disposition[static_cast<size_t>(Disposition::drop)];
-  SLUICE_ASSERT(decided + handed_on == burst.size);
-  SLUICE_ASSERT(by_disposition[static_cast<size_t>(Disposition::none)] == handed_on);
-  for (size_t verdict = 1; verdict < verdict_count; ++verdict) {
-    if (tally[verdict] != 0) state.counters.verdicts[verdict].add(tally[verdict]);
-  }
+  // Exactly one verdict for each: none is for those that count elsewhere, and for no others.
+  SLUICE_ASSERT(burst.packets_with(Verdict::none) == burst.handed_on);
+  auto& counters = state.counters.verdicts;
+  const auto count = [&](Verdict verdict) {
+    const uint32_t packets = burst.packets_with(verdict);
+    counters[static_cast<size_t>(verdict)].add(static_cast<uint32_t>(std::popcount(packets)));
+    return packets;
+  };
+  uint32_t left = burst.received() & ~burst.handed_on;
+  left &= ~count(Verdict::to_backend);
+  left &= ~count(Verdict::to_client);
+  while (left != 0) left &= ~count(burst.verdicts[static_cast<size_t>(std::countr_zero(left))]);
 }
 
 }  // namespace sluice::dataplane

@@ -3,6 +3,8 @@
 // clear() costs nothing per packet.
 #pragma once
 
+#include <immintrin.h>
+
 #include <array>
 #include <cstdint>
 #include <span>
@@ -86,6 +88,23 @@ struct Burst {
     verdicts[index] = Verdict::none;
   }
   bool is_handed_on(uint32_t index) const { return (handed_on >> index & 1) != 0; }
+
+  /// Bit per packet of the burst.
+  uint32_t received() const { return static_cast<uint32_t>((uint64_t{1} << size) - 1); }
+
+  /// Bit per packet of the burst whose verdict is `verdict`.
+  uint32_t packets_with(Verdict verdict) const {
+    static_assert(burst_packets_max == sizeof(__m256i) && sizeof(Verdict) == 1);
+    const __m256i all = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(verdicts.data()));
+    const __m256i equal = _mm256_cmpeq_epi8(all, _mm256_set1_epi8(static_cast<char>(verdict)));
+    return static_cast<uint32_t>(_mm256_movemask_epi8(equal)) & received();
+  }
+  /// Its twin, for tests.
+  uint32_t packets_with_scalar(Verdict verdict) const {
+    uint32_t packets = 0;
+    for (uint32_t i = 0; i < size; ++i) packets |= uint32_t{verdicts[i] == verdict} << i;
+    return packets;
+  }
 
   /// Appends a received frame; at most burst_packets_max.
   void add(const Frame& frame) {
