@@ -1,5 +1,6 @@
 #include "dataplane/dispatch.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "dataplane/mbuf_tag.h"
@@ -35,38 +36,47 @@ void Dispatch::send_burst(Burst& burst) {
   if (to_wake_ != 0) wake_others();
 }
 
-/// Puts every frame of the burst where it goes.
+/// Puts every frame of the burst where it goes, which nearly always is a port.
 void Dispatch::sort(Burst& burst) {
+  const uint32_t ports = links_.ports->port_count;
+  uint32_t used = 0;
   for (uint32_t i = 0; i < burst.size; ++i) {
-    const auto packet = static_cast<uint8_t>(i);
-    if (burst.is_handed_on(i)) {
-      const uint16_t owner = burst.owners[i];
-      Handoff& handoff = handoffs_[owner];
-      handoff.packets[handoff.count++] = packet;
-      owners_used_ |= uint64_t{1} << owner;
+    const bool leaves = disposition_of(burst.verdicts[i]) == Disposition::forward;
+    if (!leaves || burst.egress[i] >= ports) [[unlikely]] {
+      sort_rare(burst, i);
       continue;
     }
-    switch (disposition_of(burst.verdicts[i])) {
-      case Disposition::forward:
-        if (burst.egress[i] < links_.ports->port_count) [[likely]] {
-          stage(burst.egress[i], mbuf_of(burst.frames[i]), packet);
-        } else {
-          burst.verdicts[i] = Verdict::no_device;
-          drop(mbuf_of(burst.frames[i]));
-        }
-        break;
-      case Disposition::punt:
-        punts_[punt_count_++] = packet;
-        break;
-      case Disposition::drop:
-      case Disposition::none:  // account() asserts that there is none
-        drop(mbuf_of(burst.frames[i]));
-        break;
-    }
+    outboxes_[burst.egress[i]].add(mbuf_of(burst.frames[i]), static_cast<uint8_t>(i));
+    used |= 1u << burst.egress[i];
+  }
+  ports_used_ |= used;
+}
+
+void Dispatch::sort_rare(Burst& burst, uint32_t index) {
+  const auto packet = static_cast<uint8_t>(index);
+  if (burst.is_handed_on(index)) {
+    const uint16_t owner = burst.owners[index];
+    Handoff& handoff = handoffs_[owner];
+    handoff.packets[handoff.count++] = packet;
+    owners_used_ |= uint64_t{1} << owner;
+    return;
+  }
+  switch (disposition_of(burst.verdicts[index])) {
+    case Disposition::punt:
+      punts_[punt_count_++] = packet;
+      break;
+    case Disposition::forward:
+      burst.verdicts[index] = Verdict::no_device;
+      [[fallthrough]];
+    case Disposition::drop:
+    case Disposition::none:  // account() asserts that there is none
+      drop(mbuf_of(burst.frames[index]));
+      break;
   }
 }
 
 void Dispatch::add_replies(Burst& burst) {
+  replies_staged_ = burst.reply_count != 0;
   for (uint32_t i = 0; i < burst.reply_count; ++i) {
     const forward::Frame& reply = burst.replies[i];
     rte_mbuf* frame = mbuf_of(reply);
@@ -78,10 +88,7 @@ void Dispatch::add_replies(Burst& burst) {
 }
 
 void Dispatch::stage(uint8_t port, rte_mbuf* frame, uint8_t packet) {
-  Outbox& box = outboxes_[port];
-  box.frames[box.count] = frame;
-  box.bytes[box.count] = frame->pkt_len;
-  box.packets[box.count++] = packet;
+  outboxes_[port].add(frame, packet);
   ports_used_ |= 1u << port;
 }
 
@@ -130,14 +137,15 @@ void Dispatch::flush_ports(Burst& burst) {
     Outbox& box = outboxes_[port];
     const uint32_t taken =
         links_.ports->owns_tx(port) ? flush_device(port, box) : flush_to_worker(port, box, burst);
-    uint32_t replies = 0;
-    for (uint32_t i = 0; i < taken; ++i) replies += box.packets[i] == reply_packet;
-    counters_.replies.add(replies);
+    if (replies_staged_) [[unlikely]] {
+      const auto first = box.packets.begin();
+      counters_.replies.add(static_cast<uint64_t>(std::count(first, first + taken, reply_packet)));
+    }
     for (uint32_t i = taken; i < box.count; ++i) {
       if (box.packets[i] != reply_packet) burst.verdicts[box.packets[i]] = Verdict::tx_full;
       drop(box.frames[i]);
     }
-    box.count = 0;
+    box.clear();
   });
 }
 
@@ -150,8 +158,8 @@ uint32_t Dispatch::flush_device(uint8_t port, Outbox& box) {
     sent += now;
     tries = now == 0 ? tries + 1 : 0;
   }
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < sent; ++i) bytes += box.bytes[i];
+  uint64_t bytes = box.bytes;  // what was taken may not be looked at any more
+  for (uint32_t i = sent; i < box.count; ++i) bytes -= box.frames[i]->pkt_len;
   counters_.ports[port].tx_packets.add(sent);
   counters_.ports[port].tx_bytes.add(bytes);
   return sent;
@@ -208,7 +216,7 @@ uint32_t Dispatch::send_tagged(rte_ring* ring, bool injected) {
       if (verdict == Verdict::none) continue;
       counters_.verdicts[static_cast<size_t>(i < sent ? verdict : Verdict::tx_full)].add(1);
     }
-    box.count = 0;
+    box.clear();
   });
   free_drops();
   return count;

@@ -37,13 +37,24 @@ class Dispatch {
   /// Frames for one port.
   struct Outbox {
     uint32_t count = 0;
+    uint64_t bytes = 0;
     std::array<rte_mbuf*, outbox_frames_max> frames;
-    std::array<uint32_t, outbox_frames_max> bytes;
     std::array<uint8_t, outbox_frames_max> packets;  // number in the burst, or reply_packet
+
+    void add(rte_mbuf* frame, uint8_t packet) {
+      bytes += frame->pkt_len;
+      frames[count] = frame;
+      packets[count++] = packet;
+    }
+    void clear() {
+      count = 0;
+      bytes = 0;
+    }
   };
   static constexpr uint8_t reply_packet = 0xff;
 
   void sort(forward::Burst& burst);
+  void sort_rare(forward::Burst& burst, uint32_t index);
   void add_replies(forward::Burst& burst);
   void stage(uint8_t port, rte_mbuf* frame, uint8_t packet);
   void flush_handoffs(forward::Burst& burst);
@@ -61,6 +72,7 @@ class Dispatch {
   uint32_t ports_used_ = 0;   // bit per port with a non-empty outbox
   uint64_t owners_used_ = 0;  // bit per worker with handed-off packets
   uint64_t to_wake_ = 0;      // bit per worker that got something
+  bool replies_staged_ = false;
   uint32_t punt_count_ = 0;
   uint32_t drop_count_ = 0;
   std::array<Outbox, model::ports_max> outboxes_;

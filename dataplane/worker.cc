@@ -20,6 +20,24 @@ bool take_reply_frame(void* context, forward::Frame& frame) {
   return true;
 }
 
+uint8_t flags_of(const rte_mbuf& mbuf) {
+  return nic::bad_l4_checksum(mbuf) ? forward::bad_l4_checksum_reported : 0;
+}
+
+[[gnu::always_inline]] inline forward::Frame frame_of(rte_mbuf* mbuf, uint8_t port, uint8_t flags) {
+  // Headers and payload in one piece; what does not fit is judged by its first piece, which is
+  // shorter than its headers say.
+  if (mbuf->nb_segs > 1) [[unlikely]]
+    rte_pktmbuf_linearize(mbuf);
+  forward::Frame frame;
+  frame.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
+  frame.length = mbuf->data_len;
+  frame.port = port;
+  frame.flags = flags;
+  frame.handle = mbuf;
+  return frame;
+}
+
 }  // namespace
 
 Worker::Worker(const WorkerLinks& links, WorkerState& state)
@@ -83,15 +101,16 @@ uint32_t Worker::receive(const nic::RxQueue& queue) {
   const uint16_t count = nic::rx_burst(queue, frames.data(), burst_max);
   if (count == 0) return 0;
   burst_.clear();
+  burst_.size = count;
+  const uint8_t port = queue.port;
   uint64_t bytes = 0;
   for (uint16_t i = 0; i < count; ++i) {
     bytes += frames[i]->pkt_len;
-    add_frame(frames[i], queue.port,
-              nic::bad_l4_checksum(*frames[i]) ? forward::bad_l4_checksum_reported : 0);
+    burst_.frames[i] = frame_of(frames[i], port, flags_of(*frames[i]));
   }
   state_.counters.rx_packets.add(count);
-  state_.counters.ports[queue.port].rx_packets.add(count);
-  state_.counters.ports[queue.port].rx_bytes.add(bytes);
+  state_.counters.ports[port].rx_packets.add(count);
+  state_.counters.ports[port].rx_bytes.add(bytes);
   finish_burst();
   return count;
 }
@@ -103,28 +122,15 @@ uint32_t Worker::take_handed(unsigned from) {
                                 reinterpret_cast<void**>(frames.data()), burst_max, nullptr);
   if (count == 0) return 0;
   burst_.clear();
+  burst_.size = count;
   burst_.handed_in = true;
   for (uint32_t i = 0; i < count; ++i) {
     const MbufTag tag = tag_of(frames[i]);
-    add_frame(frames[i], tag.port, tag.flags);
+    burst_.frames[i] = frame_of(frames[i], tag.port, tag.flags);
   }
   state_.counters.handoff_in.add(count);
   finish_burst();
   return count;
-}
-
-void Worker::add_frame(rte_mbuf* mbuf, uint8_t port, uint8_t flags) {
-  // Headers and payload in one piece; what does not fit is judged by its first piece, which is
-  // shorter than its headers say.
-  if (mbuf->nb_segs > 1) [[unlikely]]
-    rte_pktmbuf_linearize(mbuf);
-  forward::Frame frame;
-  frame.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
-  frame.length = mbuf->data_len;
-  frame.port = port;
-  frame.flags = flags;
-  frame.handle = mbuf;
-  burst_.add(frame);
 }
 
 void Worker::finish_burst() {

@@ -35,7 +35,6 @@ class Worker {
   void take_up(const model::Snapshot& snapshot);
   uint32_t receive(const nic::RxQueue& queue);
   uint32_t take_handed(unsigned from);
-  void add_frame(rte_mbuf* frame, uint8_t port, uint8_t flags);
   void finish_burst();
   bool upkeep();
   bool serve_commands();
