@@ -183,7 +183,9 @@ Verdict admit_packet(Burst& burst, uint32_t index, const model::Snapshot& snapsh
 
 template <typename Tuple>
 void admit(Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
-  for (const uint32_t i : burst.lists<Tuple>().misses) {
+  forward::PacketSet& misses = burst.lists<Tuple>().misses;
+  while (!misses.empty()) {
+    const uint32_t i = misses.take_first();
     burst.verdicts[i] = admit_packet<Tuple>(burst, i, snapshot, state);
   }
 }

@@ -35,8 +35,9 @@ template <typename Tuple>
   begin_lookup<Tuple>(burst, index, state);
   forward::FamilyLists& lists = burst.lists<Tuple>();
   lists.flows.add(index);
-  if (lists.fetched < record_lead && lists.fetched + bucket_lead < lists.flows.size()) {
-    fetch_record<Tuple>(burst, state);
+  lists.unfetched.add(index);
+  if (index - bucket_lead < record_lead && index - lists.unfetched.first() >= bucket_lead) {
+    fetch_record(burst, lists.unfetched.take_first(), state.connections<Tuple>().table());
   }
 }
 
@@ -68,6 +69,7 @@ void classify(Burst& burst, const model::Snapshot& snapshot, const WorkerState& 
   burst.v4.clear();
   burst.v6.clear();
   burst.handed_on = 0;
+  burst.verdicts.fill(Verdict::none);
   const bool may_move = !burst.handed_in && state.owner.workers() != 1;
   const uint32_t size = burst.size;
   const uint32_t first = size < prefetch_ahead ? size : prefetch_ahead;
@@ -83,7 +85,6 @@ void classify(Burst& burst, const model::Snapshot& snapshot, const WorkerState& 
       burst.verdicts[i] = Verdict::bad_l4_checksum;
       continue;
     }
-    burst.verdicts[i] = Verdict::none;
     if (may_move && !is_ours<Tuple4>(burst, i, state)) continue;
     list_flow<Tuple4>(burst, i, state);
   }

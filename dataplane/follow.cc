@@ -147,16 +147,21 @@ template <typename Tuple>
   return true;
 }
 
-/// The other packets of known flows. False when the packet leaves its flow.
+/// A packet of a known flow that pass_plain() does not take, or of none.
 template <typename Tuple>
-[[gnu::noinline]] bool follow_rare(Burst& burst, uint32_t index, flow::FlowMatch match,
-                                   const model::Snapshot& snapshot, WorkerState& state) {
-  const FlowRecord<Tuple>& record = state.connections<Tuple>()[match.index];
+[[gnu::noinline]] void follow_rare(Burst& burst, uint32_t index, const model::Snapshot& snapshot,
+                                   WorkerState& state) {
+  const auto& connections = state.connections<Tuple>();
+  const flow::FlowMatch match = find_flow(burst, index, connections.table());
+  forward::FamilyLists& lists = burst.lists<Tuple>();
+  if (match.index == flow::no_flow) return lists.misses.add(index);
+  const FlowRecord<Tuple>& record = connections[match.index];
   const Standing standing = standing_of(snapshot, record);
-  if (leaves_flow(burst.packets[index], record, match.direction, standing)) return false;
+  if (leaves_flow(burst.packets[index], record, match.direction, standing)) {
+    return lists.misses.add(index);
+  }
   burst.matches[index] = match;
   burst.verdicts[index] = follow_packet<Tuple>(burst, index, snapshot, state);
-  return true;
 }
 
 }  // namespace
@@ -194,18 +199,28 @@ template <typename Tuple>
 void follow(Burst& burst, const model::Snapshot& snapshot, WorkerState& state) {
   forward::FamilyLists& lists = burst.lists<Tuple>();
   auto& connections = state.connections<Tuple>();
+  const auto& table = connections.table();
   const View<Tuple> view(burst, snapshot, state);
-  const uint32_t count = lists.flows.size();
-  while (lists.fetched < count && lists.fetched < record_lead) fetch_record<Tuple>(burst, state);
-  for (const uint32_t i : lists.flows) {
-    if (lists.fetched < count) fetch_record<Tuple>(burst, state);
-    const flow::FlowMatch match = find_flow<Tuple>(burst, i, state);
-    if (match.index != flow::no_flow) [[likely]] {
-      if (pass_plain<Tuple>(burst, i, connections[match.index], match.direction, view)) [[likely]]
-        continue;
-      if (follow_rare<Tuple>(burst, i, match, snapshot, state)) continue;
+  forward::PacketSet left = lists.flows, unfetched = lists.unfetched;
+  const auto fetch = [&](uint32_t count) {
+    for (; count > 0 && !unfetched.empty(); --count) {
+      fetch_record(burst, unfetched.take_first(), table);
     }
-    lists.misses.add(i);
+  };
+  const uint32_t fetched = left.size() - unfetched.size();
+  if (fetched < record_lead) fetch(record_lead - fetched);
+  while (!left.empty()) {
+    fetch(record_group);
+    for (uint32_t count = record_group; count > 0 && !left.empty(); --count) {
+      const uint32_t i = left.take_first();
+      if (is_candidate(burst, i, table)) [[likely]] {
+        const flow::FlowMatch match = table.match_of(burst.candidates[i]);
+        FlowRecord<Tuple>& record = connections[match.index];
+        if (pass_plain<Tuple>(burst, i, record, match.direction, view)) [[likely]]
+          continue;
+      }
+      follow_rare<Tuple>(burst, i, snapshot, state);
+    }
   }
 }
 

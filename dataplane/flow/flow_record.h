@@ -40,8 +40,8 @@ enum FlowFlag : uint8_t {
 /// Cache lines are never shared between records: 64 bytes for IPv4, 128 for IPv6.
 template <typename Tuple>
 struct alignas(64) FlowRecord {
-  Tuple from_client;      // client → virtual address
-  Tuple from_backend;     // backend → SNAT address
+  Tuple from_client;   // client → virtual address
+  Tuple from_backend;  // backend → SNAT address
   // These three lie as in model::NextHop: forward/hop.h.
   uint8_t protocol;
   uint8_t client_port;    // NIC port that the flow came from

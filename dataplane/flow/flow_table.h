@@ -2,7 +2,7 @@
 // (16-bit tag, record index) for both directions of a flow; records are compared by full key.
 // Fixed size: memory is given at start, nothing is allocated after. Not thread-safe: one worker.
 //
-// Staged use over a burst: hash → prefetch_bucket → prefetch_record → find.
+// Staged use over a burst: hash → prefetch_bucket → prefetch_record → holds, or else find.
 #pragma once
 
 #include <cstddef>
@@ -85,14 +85,18 @@ class FlowTable {
     return no_flow;
   }
 
-  /// find() that tries `candidate`, which prefetch_record() gave, first. Flows may have been erased
-  /// in between, none inserted.
-  [[gnu::always_inline]] inline FlowMatch find(const Tuple& tuple, uint8_t protocol, uint64_t hash,
-                                               BucketEntry candidate) const {
-    if (candidate != no_flow && holds(candidate, tuple, protocol)) [[likely]] {
-      return match_of(candidate);
-    }
-    return find(tuple, protocol, hash);
+  /// Whether this entry, which prefetch_record() gave, is the one of `tuple`. Flows may have been
+  /// erased in between: a freed record has protocol 0 and holds nothing.
+  [[gnu::always_inline]] inline bool holds(BucketEntry entry, const Tuple& tuple,
+                                           uint8_t protocol) const {
+    const Record& record = records_[entry & index_mask];
+    const Tuple& key =
+        *choose((entry & direction_bit) != 0, &record.from_backend, &record.from_client);
+    return same_tuple(key, tuple) && record.protocol == protocol;
+  }
+
+  static FlowMatch match_of(BucketEntry entry) {
+    return {entry & index_mask, static_cast<Direction>(entry >> 31)};
   }
 
   FlowMatch find(const Tuple& tuple, uint8_t protocol, uint64_t hash) const {
@@ -137,10 +141,8 @@ class FlowTable {
   static constexpr uint32_t direction_bit = 1u << 31;
   static constexpr uint32_t index_mask = direction_bit - 1;
 
-  static uint16_t tag(uint64_t hash) {
-    const auto low = static_cast<uint16_t>(hash);
-    return low == 0 ? uint16_t{1} : low;
-  }
+  /// Never 0, which means free.
+  static uint16_t tag(uint64_t hash) { return static_cast<uint16_t>(hash | 1); }
   /// Scales the high half of the hash to a bucket (Lemire's multiply instead of a division).
   uint32_t primary(uint64_t hash) const { return scale(hash >> 32); }
   /// Never the primary bucket, and independent of it: the other half, mixed once more.
@@ -162,18 +164,6 @@ class FlowTable {
         return match_of(entry);
     }
     return {};
-  }
-
-  static FlowMatch match_of(BucketEntry entry) {
-    return {entry & index_mask, static_cast<Direction>(entry >> 31)};
-  }
-
-  /// Whether this entry's tuple is `tuple`. A freed record has protocol 0 and holds nothing.
-  bool holds(BucketEntry entry, const Tuple& tuple, uint8_t protocol) const {
-    const Record& record = records_[entry & index_mask];
-    const Tuple& key =
-        *choose((entry & direction_bit) != 0, &record.from_backend, &record.from_client);
-    return same_tuple(key, tuple) && record.protocol == protocol;
   }
 
   uint64_t hash_of(BucketEntry entry) const {

@@ -22,6 +22,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "dataplane/flow/flow_record.h"
@@ -63,26 +64,35 @@ inline constexpr uint16_t rst_in_flight_ticks = 20;
 inline constexpr uint8_t state_changing_flags = 0x07;
 
 namespace detail {
-/// What may move a flow out of a state: state_changing_flags, and two bits that no TCP flag uses.
+/// What may move a flow out of a state, first for packets of clients, then for those of backends:
+/// state_changing_flags, and a bit that no TCP flag uses.
 inline constexpr uint8_t any_packet = 0x80;
-inline constexpr uint8_t packet_from_backend = 0x40;
-inline constexpr std::array<uint8_t, 8> movers_by_state = {
-    any_packet,            // free: no packet has such a flow
-    any_packet,            // tcp_syn
-    state_changing_flags,  // tcp_established
-    any_packet,            // tcp_closing
-    any_packet,            // tcp_closed
-    packet_from_backend,   // udp_new
-    0,                     // udp_established
-    0,                     // reset
+inline constexpr size_t states = 8;
+inline constexpr std::array<uint8_t, 2 * states> movers = {
+    any_packet,
+    any_packet,  // free: no packet has such a flow; tcp_syn
+    state_changing_flags,
+    any_packet,  // tcp_established; tcp_closing
+    any_packet,
+    0,  // tcp_closed; udp_new
+    0,
+    0,  // udp_established; reset
+    any_packet,
+    any_packet,
+    state_changing_flags,
+    any_packet,
+    any_packet,
+    any_packet,
+    0,
+    0,
 };
 }  // namespace detail
 
 /// False when such a packet leaves a flow in `state` as it is, whatever else the flow remembers.
 inline bool may_change_state(FlowState state, Direction direction, uint8_t tcp_flags) {
-  const unsigned seen = (tcp_flags & state_changing_flags) | detail::any_packet |
-                        static_cast<unsigned>(direction) * detail::packet_from_backend;
-  return (detail::movers_by_state[static_cast<size_t>(state)] & seen) != 0;
+  const unsigned seen = (tcp_flags & state_changing_flags) | detail::any_packet;
+  const size_t at = static_cast<size_t>(direction) * detail::states + static_cast<size_t>(state);
+  return (detail::movers[at] & seen) != 0;
 }
 
 /// The track after `segment`. For TCP states only; a `reset` tombstone stays as it is.

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -21,32 +22,37 @@ inline constexpr uint32_t burst_packets_max = 32;
 /// A packet makes at most two replies: a RST to its sender and one to the other side.
 inline constexpr uint32_t burst_replies_max = 2 * burst_packets_max;
 
-/// Packet numbers of one kind within a burst, in order of arrival.
-class IndexList {
+/// Packet numbers of one kind within a burst: a bit each, so that going through them in order of
+/// arrival needs no memory.
+class PacketSet {
  public:
-  void clear() { size_ = 0; }
-  void add(uint32_t index) { items_[size_++] = static_cast<uint8_t>(index); }
-  uint32_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  uint8_t operator[](uint32_t at) const { return items_[at]; }
-  const uint8_t* begin() const { return items_.data(); }
-  const uint8_t* end() const { return items_.data() + size_; }
+  void clear() { bits_ = 0; }
+  void add(uint32_t index) { bits_ |= 1u << index; }
+  bool empty() const { return bits_ == 0; }
+  uint32_t size() const { return static_cast<uint32_t>(std::popcount(bits_)); }
+  /// The one that arrived first. Precondition: not empty.
+  uint32_t first() const { return static_cast<uint32_t>(std::countr_zero(bits_)); }
+  /// Removes it, too.
+  uint32_t take_first() {
+    const uint32_t index = first();
+    bits_ &= bits_ - 1;
+    return index;
+  }
 
  private:
-  uint32_t size_ = 0;
-  std::array<uint8_t, burst_packets_max> items_;
+  uint32_t bits_ = 0;
 };
 
 /// Packets of one address family, and those of them that a stage has set aside.
 struct FamilyLists {
-  IndexList flows;       // TCP and UDP, owned by this worker
-  IndexList misses;      // without a flow, or about to leave it (port reuse)
-  uint32_t fetched = 0;  // of `flows`, from the front: their records are on the way (lookup.h)
+  PacketSet flows;      // TCP and UDP, owned by this worker
+  PacketSet misses;     // without a flow, or about to leave it (port reuse)
+  PacketSet unfetched;  // of `flows`: their records are not yet on the way (lookup.h)
 
   void clear() {
     flows.clear();
     misses.clear();
-    fetched = 0;
+    unfetched.clear();
   }
 };
 

@@ -56,10 +56,10 @@ class Hop {
   uint64_t word_;
 };
 
-/// A port's own MAC address in the lower 48 bits, raw.
+/// A port's own MAC address in the lower 48 bits, raw; above them stands something else.
 inline uint64_t raw_mac(const model::Port& port) {
   static_assert(offsetof(model::Port, mac) == 1 && alignof(model::Port) >= sizeof(uint64_t));
-  return load<uint64_t>(&port) >> 8 & 0xffff'ffff'ffff;
+  return load<uint64_t>(&port) >> 8;
 }
 
 }  // namespace sluice::forward
